@@ -1,0 +1,211 @@
+"""The one settings file. Every variable it reads is described in .env.example; a wrong value stops start-up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from chatbot.company import load_company
+from support_portal.env import database_from_url, env_bool, env_choice, env_int, env_list, env_secret, env_str
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(env_str("DATA_DIR", str(BASE_DIR / ".data"))).resolve()
+
+# ---- who may reach us
+DEBUG = env_bool("DEBUG", False)
+SECRET_KEY = env_secret("SECRET_KEY")
+if not SECRET_KEY:
+    raise ImproperlyConfigured("SECRET_KEY is not set. Make one: python -c 'import secrets; print(secrets.token_urlsafe(50))'")
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "127.0.0.1,localhost")
+# Full origins (scheme://host:port) whose pages may open the websocket and send forms.
+CSRF_TRUSTED_ORIGINS = env_list("TRUSTED_ORIGINS")
+HTTPS = env_bool("HTTPS", False)
+METRICS_TOKEN = env_secret("METRICS_TOKEN")
+
+# ---- PostgreSQL and Valkey/Redis
+DATABASE_URL = env_secret("DATABASE_URL")
+if not DATABASE_URL:
+    raise ImproperlyConfigured(
+        "DATABASE_URL is not set. `make demo` and `make manage` start an embedded PostgreSQL; elsewhere set it, "
+        "for example postgresql://USER:PASSWORD@HOST:5432/NAME."
+    )
+DATABASES = {"default": database_from_url(DATABASE_URL)}
+REDIS_URL = env_secret("REDIS_URL")
+if not REDIS_URL:
+    raise ImproperlyConfigured("REDIS_URL is not set, for example redis://HOST:6379/0.")
+
+# ---- the model
+ENGINE = env_choice("ENGINE", "torch", ("torch", "scripted"))
+MODEL = env_str("MODEL", "default")
+MODELS_DIR = Path(env_str("MODELS_DIR", str(DATA_DIR / "models")))
+MODEL_DEVICE = env_choice("MODEL_DEVICE", "auto", ("auto", "cpu", "cuda"))
+MODEL_DTYPE = env_choice("MODEL_DTYPE", "auto", ("auto", "int8", "bfloat16", "float32"))
+MODEL_MAX_RUNNING = env_int("MODEL_MAX_RUNNING", 8, low=1, high=512)
+MODEL_MAX_WAITING = env_int("MODEL_MAX_WAITING", 64, low=1, high=10_000)
+MODEL_CONTEXT_TOKENS = env_int("MODEL_CONTEXT_TOKENS", 4096, low=512, high=1_000_000)
+# The tests' engine: a file of scripted answers instead of weights.
+ENGINE_SCRIPT = env_str("ENGINE_SCRIPT")
+
+# ---- the company
+COMPANY_FILE = Path(env_str("COMPANY_FILE", str(BASE_DIR / "support_portal/demo_company/company.json")))
+try:
+    COMPANY = load_company(COMPANY_FILE)
+except ValueError as error:
+    raise ImproperlyConfigured(str(error)) from error
+
+# ---- times, in seconds. support_portal/checks.py proves how they must relate.
+REPLY_HEARTBEAT_S = 1
+REPLY_LEASE_S = 4
+REPLY_SWEEP_S = 2
+REPLY_RECOVERY_S = 10
+REPLY_MAX_ATTEMPTS = 3
+REPLY_DEADLINE_S = env_int("REPLY_DEADLINE_S", 120, low=5, high=900)
+BROKER_VISIBILITY_S = 3600
+
+# ---- limits
+MESSAGES_PER_MINUTE = env_int("MESSAGES_PER_MINUTE", 30, low=1, high=100_000)
+MAX_PENDING_REPLIES = 5
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "csp",
+    "chatbot.knowledge",
+    "chatbot.conversations",
+    "chatbot.learning",
+    "chatbot.releases",
+    "support_portal.accounts",
+    "support_portal.demo_company",
+    "support_portal.apps.SupportPortalConfig",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "support_portal.urls"
+ASGI_APPLICATION = "support_portal.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": False,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "support_portal.chat.context.company",
+            ]
+        },
+    }
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/accounts/login/"
+LOGIN_REDIRECT_URL = "/desk/"
+LOGOUT_REDIRECT_URL = "/accounts/login/"
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_TZ = True
+TIME_ZONE = env_str("TIME_ZONE", "UTC")
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+# Without a build step of its own the demo serves static/ as it lies; `collectstatic` puts hashed names where production wants them.
+WHITENOISE_USE_FINDERS = True
+STATICFILES_STORAGE_BACKEND = (
+    "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    if (STATIC_ROOT / "staticfiles.json").exists()
+    else "django.contrib.staticfiles.storage.StaticFilesStorage"
+)
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": STATICFILES_STORAGE_BACKEND},
+}
+
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "cache",
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+    }
+}
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "connect-src": [SELF],
+        "font-src": [SELF],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+
+# ---- Celery: two queues, so that indexing and sweeping never wait behind an answer.
+CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": BROKER_VISIBILITY_S, "socket_timeout": 10, "socket_connect_timeout": 3}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_DEFAULT_QUEUE = "general"
+CELERY_TASK_ROUTES = {"conversations.reply": {"queue": "generation"}}
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "conversations.sweep", "schedule": REPLY_SWEEP_S, "options": {"expires": REPLY_SWEEP_S * 2}},
+    "refresh-index": {"task": "knowledge.refresh_index", "schedule": 300.0, "options": {"expires": 300}},
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env_choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))},
+    "loggers": {"httpx": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+}

@@ -1,0 +1,48 @@
+"""The generation worker's housekeeping thread: hear stops, renew leases, sweep, and say that this worker is alive."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from django.conf import settings
+from django.db import connection
+
+from chatbot import runtime
+from chatbot.conversations import leases, sweeping
+
+logger = logging.getLogger(__name__)
+
+STOP_POLL_S = 0.15
+
+
+def start() -> threading.Thread:
+    thread = threading.Thread(target=keep, name="keeper", daemon=True)
+    thread.start()
+    return thread
+
+
+def keep() -> None:
+    """Run each duty at its own pace until the worker stops. One that fails is logged and tried again at its next turn."""
+    duties: list[tuple[float, Callable[[], None]]] = [
+        (STOP_POLL_S, leases.end_stopped),
+        (settings.REPLY_HEARTBEAT_S, leases.renew),
+        (settings.REPLY_SWEEP_S, sweeping.sweep),
+        (runtime.WORKER_BEAT_S, runtime.announce_worker),
+    ]
+    due = [0.0] * len(duties)
+    while not runtime.stopping.wait(STOP_POLL_S / 3):
+        for number, (every_s, duty) in enumerate(duties):
+            if time.monotonic() >= due[number]:
+                due[number] = time.monotonic() + every_s
+                _attend(duty)
+
+
+def _attend(duty: Callable[[], None]) -> None:
+    try:
+        duty()
+    except Exception as error:  # The database or Redis may be away for a while; the thread must outlive that.
+        logger.warning("%s failed: %s", duty.__name__, type(error).__name__)
+        connection.close()

@@ -1,0 +1,79 @@
+"""Put news of a conversation on its stream, where every web process reads it. The database stays the truth.
+
+One Redis stream a conversation. Losing an entry, or the whole stream, delays what a browser sees until its next snapshot; it
+never changes what is true. Frames hold whole states, so a reader may see one twice.
+"""
+
+from __future__ import annotations
+
+import time
+from uuid import UUID
+
+import redis
+
+from chatbot import runtime
+from chatbot.protocol import ReplyProgress, ReplyWaiting, StreamFrame
+from chatbot.rendering import render_markdown
+from chatbot.answering.language import direction
+from chatbot.telemetry import log_event
+
+# Replies come in sentences; a busy model may finish several in one step. One frame for all that came within this time.
+GATHER_S = 0.04
+STREAM_ENTRIES = 1000
+STREAM_TTL_S = 3600
+
+
+def stream_key(conversation_id: UUID) -> str:
+    return f"conversation:{conversation_id}"
+
+
+def announce(conversation_id: UUID, frame: StreamFrame) -> bool:
+    """Append a frame to the conversation's stream. False when Redis does not take it now."""
+    key = stream_key(conversation_id)
+    try:
+        with runtime.valkey().pipeline(transaction=False) as pipe:
+            pipe.xadd(key, {"frame": frame.model_dump_json()}, maxlen=STREAM_ENTRIES, approximate=True)
+            pipe.expire(key, STREAM_TTL_S)
+            pipe.execute()
+    except redis.RedisError as error:
+        log_event("stream.publish_failed", conversation=conversation_id, error=type(error).__name__)
+        return False
+    return True
+
+
+class ReplyPublisher:
+    """Announce the progress of one attempt at a reply, at most every GATHER_S."""
+
+    def __init__(self, *, conversation_id: UUID, message_id: UUID, attempt: int) -> None:
+        self._conversation_id = conversation_id
+        self._message_id = message_id
+        self._attempt = attempt
+        self._index = 0
+        self._sent_at = 0.0
+
+    def start(self) -> None:
+        """Take back what an earlier attempt has shown."""
+        self._send("")
+
+    def progress(self, text: str) -> None:
+        """Show `text`, the whole verified reply so far."""
+        wait_s = self._sent_at + GATHER_S - time.monotonic()
+        if wait_s > 0:
+            time.sleep(wait_s)
+        self._send(text)
+
+    def waiting(self, position: int) -> None:
+        announce(self._conversation_id, ReplyWaiting(message_id=self._message_id, attempt=self._attempt, position=position))
+
+    def _send(self, text: str) -> None:
+        frame = ReplyProgress(
+            message_id=self._message_id,
+            attempt=self._attempt,
+            index=self._index,
+            html=render_markdown(text),
+            dir=direction(text),
+            sent_at_ms=time.time_ns() // 1_000_000,
+        )
+        announce(self._conversation_id, frame)
+        self._index += 1
+        self._sent_at = time.monotonic()

@@ -1,0 +1,209 @@
+"""Write the reply to one customer message: claim it, ask the pipeline, publish as it grows, close it once and for all."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+
+from chatbot import runtime
+from chatbot.answering import pipeline
+from chatbot.answering.answers import Answer, Progress, Question
+from chatbot.conversations import handoff, leases, publishing, transcripts
+from chatbot.conversations.leases import Claim
+from chatbot.conversations.models import Citation, Conversation, Generation, Message
+from chatbot.knowledge import retrieval
+from chatbot.protocol import MessageChanged
+from chatbot.telemetry import OUTCOMES, TOKENS, TTFT_S, log_event
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a claimed generation needs, read once, so that no connection is held while the model writes."""
+
+    generation: Generation
+    question: Question
+
+
+def write_reply(generation_id: int) -> int | None:
+    """Write one reply. Returns the id of the conversation's next waiting generation, if there is one.
+
+    1. Claim the generation; if somebody has it, do nothing.
+    2. Read the question and the turns before it, then give the database connection back.
+    3. Stream the pipeline's verified text to the conversation.
+    4. Close: one transaction, only while the claim holds. Then announce the whole message.
+    A failure gives the work back for another attempt, or, at the last attempt, fails the reply with a sentence.
+    """
+    held = leases.claim(generation_id)
+    if held is None:
+        return None
+    started = time.monotonic()
+    try:
+        work = _read(held)
+        leases.release_connection()
+        answer = _write(work, held)
+        _close(work, held, answer, total_ms=(time.monotonic() - started) * 1000)
+    except Exception as error:
+        logger.exception("generation %s failed", generation_id)
+        _fail(held, code=getattr(error, "code", "internal"), total_ms=(time.monotonic() - started) * 1000)
+    finally:
+        leases.let_go(held)
+    return _next_waiting(generation_id)
+
+
+def _read(held: Claim) -> Work:
+    generation = Generation.objects.select_related("conversation", "reply__in_reply_to").get(pk=held.generation_id)
+    asked = generation.reply.in_reply_to
+    assert asked is not None  # A generation is made with its reply, a reply with the message it answers.
+    question = Question(
+        text=asked.text,
+        locale=generation.conversation.locale,
+        history=transcripts.turns_before(asked),
+        conversation=str(generation.conversation_id),
+        company=runtime.company(),
+        deadline_s=settings.REPLY_DEADLINE_S,
+    )
+    return Work(generation, question)
+
+
+def _write(work: Work, held: Claim) -> Answer:
+    publisher = publishing.ReplyPublisher(
+        conversation_id=work.generation.conversation_id, message_id=work.generation.reply_id, attempt=held.fence
+    )
+    publisher.start()
+    steps = pipeline.answer(
+        work.question,
+        search=retrieval.search,
+        engine=runtime.engine(),
+        should_stop=lambda: held.ended.is_set() or runtime.stopping.is_set(),
+    )
+    for step in steps:
+        if isinstance(step, Answer):
+            return step
+        if isinstance(step, Progress):
+            publisher.progress(step.text)
+        else:
+            publisher.waiting(step.position)
+    raise AssertionError("the pipeline ended without an answer")
+
+
+def _close(work: Work, held: Claim, answer: Answer, *, total_ms: float) -> None:
+    """Store the reply, if the claim still holds; announce it after the commit."""
+    generation = work.generation
+    cancelled = answer.finish_reason == "cancelled"
+    if cancelled and runtime.stopping.is_set() and not held.lost:
+        leases.give_back(held)
+        return
+    with transaction.atomic():
+        won = leases.owned(held).update(
+            status=Generation.Status.STOPPED if cancelled else Generation.Status.DONE,
+            lease_until=None,
+            finished_at=Now(),
+            text=answer.text,
+            decision=answer.decision,
+            finish_reason=answer.finish_reason,
+            model_version=answer.model_version,
+            prompt_tokens=answer.prompt_tokens,
+            completion_tokens=answer.completion_tokens,
+            ttft_ms=answer.ttft_ms,
+            total_ms=total_ms,
+            trace=answer.trace,
+        )
+        if not won:
+            log_event("generation.lost_lease", generation=generation.pk, attempt=held.fence)
+            return
+        Message.objects.filter(pk=generation.reply_id).update(
+            status=Message.Status.STOPPED if cancelled else Message.Status.COMPLETE,
+            text=answer.text,
+            decision=answer.decision,
+            choices=list(answer.choices),
+            error="",
+            finished_at=Now(),
+        )
+        Citation.objects.filter(message_id=generation.reply_id).delete()
+        Citation.objects.bulk_create(
+            Citation(message_id=generation.reply_id, number=c.number, faq_id=c.faq_id, revision=c.revision, key=c.key, title=c.title)
+            for c in answer.citations
+        )
+        Conversation.objects.filter(pk=generation.conversation_id).update(updated_at=Now())
+        if answer.trace.get("reason") == "asked":
+            handoff.ask_for_person(generation.conversation)
+        transaction.on_commit(functools.partial(announce_reply, generation.pk))
+    _count(generation, answer, total_ms=total_ms)
+
+
+def announce_reply(generation_id: int) -> None:
+    """Put the finished reply on the stream, and remember that it is there. Called again by the sweeper when it is not."""
+    generation = Generation.objects.filter(pk=generation_id).only("pk", "conversation_id", "reply_id").first()
+    view = generation and transcripts.view_of(generation.reply_id)
+    if generation and view and publishing.announce(generation.conversation_id, MessageChanged(message=view)):
+        Generation.objects.filter(pk=generation_id).update(announced=True)
+
+
+def _fail(held: Claim, *, code: str, total_ms: float) -> None:
+    """Give the work back, or end it when this was the last attempt."""
+    with transaction.atomic():
+        generation = leases.owned(held).first()
+        if generation is None:
+            return
+        log_event(
+            "generation.failed", conversation=generation.conversation_id, generation=generation.pk, attempt=held.fence, code=code, total_ms=total_ms
+        )
+        if generation.attempts < settings.REPLY_MAX_ATTEMPTS:
+            leases.give_back(held)
+        else:
+            end_as_failed(generation, code=code)
+
+
+def end_as_failed(generation: Generation, *, code: str) -> None:
+    """Tell the customer that no answer came, and why in a word; "try again" starts a new generation."""
+    Generation.objects.filter(pk=generation.pk).update(
+        status=Generation.Status.FAILED, lease_until=None, finished_at=Now(), finish_reason="error", error=code
+    )
+    Message.objects.filter(pk=generation.reply_id).update(status=Message.Status.FAILED, error=code, text="", finished_at=Now())
+    OUTCOMES.labels(decision="none", finish_reason="error").inc()
+    transaction.on_commit(functools.partial(announce_reply, generation.pk))
+
+
+def end_as_stopped(generation: Generation) -> None:
+    """End a reply that the customer stopped before any worker began it."""
+    Generation.objects.filter(pk=generation.pk).update(status=Generation.Status.STOPPED, finished_at=Now(), finish_reason="cancelled")
+    Message.objects.filter(pk=generation.reply_id).update(status=Message.Status.STOPPED, finished_at=Now())
+    transaction.on_commit(functools.partial(announce_reply, generation.pk))
+
+
+def _next_waiting(generation_id: int) -> int | None:
+    """The oldest generation of the same conversation that waits for this one's end."""
+    return (
+        Generation.objects.filter(conversation__generations=generation_id, status=Generation.Status.PENDING)
+        .order_by("reply__seq")
+        .values_list("pk", flat=True)
+        .first()
+    )
+
+
+def _count(generation: Generation, answer: Answer, *, total_ms: float) -> None:
+    OUTCOMES.labels(decision=answer.decision, finish_reason=answer.finish_reason).inc()
+    TOKENS.labels(kind="prompt").inc(answer.prompt_tokens)
+    TOKENS.labels(kind="completion").inc(answer.completion_tokens)
+    if answer.ttft_ms is not None:
+        TTFT_S.observe(answer.ttft_ms / 1000)
+    log_event(
+        "generation.finished",
+        conversation=generation.conversation_id,
+        generation=generation.pk,
+        decision=answer.decision,
+        finish_reason=answer.finish_reason,
+        prompt_tokens=answer.prompt_tokens,
+        completion_tokens=answer.completion_tokens,
+        ttft_ms=answer.ttft_ms,
+        total_ms=total_ms,
+        model=answer.model_version,
+    )

@@ -1,0 +1,172 @@
+"""What goes into an engine and what comes out. Knows nothing of models, devices, Django or the network.
+
+Every engine (the batched one, the scripted one of the tests) has the same four doors: `start`, `submit`, `stats`, `stop`.
+`submit` returns a `GenerationHandle` at once; the handle is an iterator of text pieces and, when it has ended, holds the
+`GenerationOutput`. A failure of one request is a value (`finish_reason="error"`), never an exception in another's thread.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+FinishReason = Literal["stop", "length", "cancelled", "deadline", "error"]
+
+
+class EngineError(Exception):
+    """A request or a load that the engine refuses. `code` is stable; the text is for the operator."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class EngineBusy(EngineError):
+    """The queue is full; ask again after `retry_after_s` seconds."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__("engine_busy", f"the queue is full; try again in {retry_after_s:.0f} s")
+        self.retry_after_s = retry_after_s
+
+
+class PromptTooLong(EngineError):
+    def __init__(self, prompt_tokens: int, context_tokens: int) -> None:
+        super().__init__("prompt_too_long", f"the prompt has {prompt_tokens} tokens, the model takes {context_tokens}")
+        self.prompt_tokens = prompt_tokens
+        self.context_tokens = context_tokens
+
+
+@dataclass(frozen=True)
+class ChatMessage:
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen. The defaults are greedy decoding."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """One answer to write.
+
+    conversation: whose keys and values may be reused; only requests of the same conversation share more than the system prompt.
+    deadline_s: seconds from `submit` after which the engine ends the request with finish_reason "deadline".
+    """
+
+    request_id: str
+    messages: Sequence[ChatMessage]
+    max_new_tokens: int = 256
+    deadline_s: float = 60.0
+    sampling: Sampling = field(default_factory=Sampling)
+    stop: Sequence[str] = ()
+    conversation: str = ""
+
+
+@dataclass(frozen=True)
+class GenerationOutput:
+    text: str
+    finish_reason: FinishReason
+    prompt_tokens: int = 0
+    reused_tokens: int = 0
+    completion_tokens: int = 0
+    queued_ms: float = 0.0
+    ttft_ms: float | None = None
+    total_ms: float = 0.0
+    model_version: str = ""
+    error_code: str = ""
+
+
+@dataclass(frozen=True)
+class EngineStats:
+    waiting: int
+    running: int
+    slots: int
+    tokens_total: int
+    model_version: str
+
+
+class GenerationHandle:
+    """The caller's end of one request: iterate for text pieces, `cancel` from any thread, then read `output`.
+
+    The engine's end: `deliver` text, then `finish` exactly once.
+    """
+
+    def __init__(self, request: GenerationRequest) -> None:
+        self.request = request
+        self._events: queue.SimpleQueue[str | GenerationOutput] = queue.SimpleQueue()
+        self._cancelled = threading.Event()
+        self._output: GenerationOutput | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        while self._output is None:
+            event = self._events.get()
+            if isinstance(event, GenerationOutput):
+                self._output = event
+            else:
+                yield event
+
+    def next_piece(self, *, timeout_s: float) -> str | None:
+        """Return the next piece, "" when none came within `timeout_s`, None when the request has ended."""
+        if self._output is not None:
+            return None
+        try:
+            event = self._events.get(timeout=timeout_s)
+        except queue.Empty:
+            return ""
+        if isinstance(event, GenerationOutput):
+            self._output = event
+            return None
+        return event
+
+    @property
+    def output(self) -> GenerationOutput:
+        """The result; waits for the end and drops pieces nobody has read."""
+        for _ in self:
+            pass
+        assert self._output is not None
+        return self._output
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Ask the engine to stop; its slot is free after the current step, and the output says "cancelled"."""
+        self._cancelled.set()
+
+    def deliver(self, text: str) -> None:
+        self._events.put(text)
+
+    def finish(self, output: GenerationOutput) -> None:
+        self._events.put(output)
+
+
+class Engine(Protocol):
+    """One model in one process. All methods may be called from any thread."""
+
+    model_version: str
+    context_tokens: int
+
+    def start(self) -> None:
+        """Load the weights and start the inference thread. Raises EngineError when they do not load or do not fit."""
+
+    def submit(self, request: GenerationRequest) -> GenerationHandle:
+        """Queue a request. Raises EngineBusy when the queue is full, PromptTooLong when it cannot fit the context."""
+
+    def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
+        """Prompt tokens of these messages under the model's own chat template."""
+
+    def stats(self) -> EngineStats: ...
+
+    def stop(self) -> None:
+        """End the inference thread; requests in flight end with finish_reason "cancelled"."""

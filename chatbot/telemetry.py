@@ -1,0 +1,59 @@
+"""The closed catalogue of log events and the metrics. Message text cannot get into either.
+
+An event's fields are ids, counts and milliseconds. A name or field that is not in the catalogue raises, in tests and in
+production alike: a log line with a customer's words in it is worse than no line.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from uuid import UUID
+
+from prometheus_client import Counter, Histogram
+
+logger = logging.getLogger("answerdesk")
+
+EVENTS: dict[str, frozenset[str]] = {
+    "generation.finished": frozenset(
+        {"conversation", "generation", "decision", "finish_reason", "prompt_tokens", "completion_tokens", "ttft_ms", "total_ms", "model"}
+    ),
+    "generation.failed": frozenset({"conversation", "generation", "attempt", "code", "total_ms"}),
+    "generation.lost_lease": frozenset({"generation", "attempt"}),
+    "generation.enqueue_failed": frozenset({"generation", "error"}),
+    "sweep.requeued": frozenset({"generations", "announcements", "exhausted"}),
+    "stream.reconnected": frozenset({"subscribers", "down_ms"}),
+    "stream.publish_failed": frozenset({"conversation", "error"}),
+    "socket.refused": frozenset({"code"}),
+    "socket.crashed": frozenset({"error"}),
+    "engine.started": frozenset({"model", "load_ms"}),
+    "knowledge.indexed": frozenset({"version", "faqs", "phrasings", "embedded", "total_ms"}),
+    "knowledge.imported": frozenset({"created", "changed", "unchanged", "errors"}),
+}
+
+# An identifier, an enum value or a class name; nothing a customer could have typed as a sentence.
+_TOKEN = re.compile(r"[\w.:/@+-]{0,80}\Z")
+
+MESSAGES = Counter("answerdesk_messages_total", "Customer messages accepted")
+OUTCOMES = Counter("answerdesk_replies_total", "Finished replies", ["decision", "finish_reason"])
+TOKENS = Counter("answerdesk_tokens_total", "Model tokens", ["kind"])
+TTFT_S = Histogram(
+    "answerdesk_time_to_first_token_seconds",
+    "From the customer's message to the first text of the reply",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64),
+)
+
+
+def log_event(name: str, **fields: str | int | float | UUID | None) -> None:
+    """Write one structured line. Raises ValueError for an unknown event, an unknown field, or a value that looks like text."""
+    allowed = EVENTS.get(name)
+    if allowed is None:
+        raise ValueError(f"unknown log event {name!r}")
+    parts = []
+    for key, value in fields.items():
+        if key not in allowed:
+            raise ValueError(f"event {name!r} has no field {key!r}")
+        if isinstance(value, str) and not _TOKEN.match(value):
+            raise ValueError(f"field {key!r} of {name!r} must be an identifier, not text")
+        parts.append(f"{key}={value:.1f}" if isinstance(value, float) else f"{key}={value}")
+    logger.info("%s %s", name, " ".join(parts))

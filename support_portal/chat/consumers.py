@@ -1,0 +1,204 @@
+"""The customer's socket: parse a frame, throttle, make one call into the brain, send the answer. Knows no models.
+
+An expected error becomes an `error` frame and the socket stays open. Frames of the followed conversation come from the
+stream reader; what this consumer sends by itself is the direct answer to a command.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import override
+from pydantic import ValidationError
+
+from chatbot import protocol
+from chatbot.conversations import intake
+from chatbot.conversations.access import access_conversation
+from chatbot.conversations.transcripts import conversation_view, page_before
+from chatbot.errors import ChatbotError, InvalidInput
+from chatbot.learning.feedback import record_feedback
+from chatbot.telemetry import log_event
+from support_portal.chat.languages import locale_of_headers
+from support_portal.chat.stream_reader import Follower, stream_reader
+from support_portal.chat.throttling import Throttle
+from support_portal.chat.visitors import visitor_of_scope
+
+logger = logging.getLogger(__name__)
+
+MAX_BAD_FRAMES = 20
+_messages = Throttle(per_minute=settings.MESSAGES_PER_MINUTE, burst=8)
+_commands = Throttle(per_minute=settings.MESSAGES_PER_MINUTE * 10, burst=60)
+
+
+class ChatConsumer(AsyncWebsocketConsumer):
+    # Token streams never go over the channels layer; not having one also saves a poller a socket.
+    channel_layer_alias = "none"
+
+    async def connect(self) -> None:
+        visitor = visitor_of_scope(self.scope["headers"])
+        if visitor is None:
+            log_event("socket.refused", code="no_visitor")
+            await self.accept()
+            await self.close(code=4401)
+            return
+        self.visitor = visitor
+        self.locale = locale_of_headers(self.scope["headers"])
+        self.follower: Follower | None = None
+        self.bad_frames = 0
+        await self.accept()
+
+    async def disconnect(self, code: int) -> None:
+        await self._unfollow()
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        command: Any = None
+        try:
+            command = _parse(text_data)
+            (_messages if isinstance(command, protocol.SendMessage) else _commands).spend(str(self.visitor))
+            await self._obey(command)
+        except ChatbotError as error:
+            await self._refuse(error, command)
+        except Exception as error:
+            # The text of an unexpected error may hold anything; neither the browser nor the log gets it.
+            log_event("socket.crashed", error=type(error).__name__)
+            logger.exception("websocket command failed")
+            await self._refuse(ChatbotError("Something went wrong on our side. Please try again."), command)
+
+    async def _obey(self, command: Any) -> None:
+        doors: dict[type[protocol.Frame], Callable[[Any], Awaitable[None]]] = {
+            protocol.OpenConversation: self._open,
+            protocol.SendMessage: self._post,
+            protocol.StopReply: self._stop,
+            protocol.RetryReply: self._retry,
+            protocol.GiveFeedback: self._rate,
+            protocol.RequestPerson: self._ask_for_person,
+            protocol.LoadEarlier: self._load_earlier,
+            protocol.Ping: self._pong,
+        }
+        await doors[type(command)](command)
+
+    async def _open(self, command: protocol.OpenConversation) -> None:
+        await self._unfollow()
+        if command.conversation_id is not None:
+            await self._show(command.conversation_id, after=command.after)
+
+    async def _show(self, conversation_id: UUID, *, after: str | None = None) -> None:
+        """Send what the browser has not seen, then follow. The stream's position is read first, so nothing falls between."""
+        reader = stream_reader()
+        await database_sync_to_async(access_conversation)(conversation_id, customer_id=self.visitor)
+        if after is None or not await reader.replayable(conversation_id, after=after):
+            after = await self._send_snapshot(conversation_id)
+        await self._follow(conversation_id, after=after)
+
+    async def _send_snapshot(self, conversation_id: UUID) -> str:
+        position = await stream_reader().tail(conversation_id)
+        snapshot = await database_sync_to_async(_snapshot)(conversation_id, customer_id=self.visitor)
+        await self._send(snapshot.model_copy(update={"stream_id": position}))
+        pending = any(message.status == "pending" for message in snapshot.messages)
+        # A reply in work has shown text that only the stream holds; frames are whole states, so reading it again is harmless.
+        return "0-0" if pending else position
+
+    async def _follow(self, conversation_id: UUID, *, after: str) -> None:
+        async def restart() -> None:
+            await self._send_snapshot(conversation_id)
+
+        self.follower = await stream_reader().follow(conversation_id, after=after, deliver=self._pass_on, restart=restart)
+
+    async def _unfollow(self) -> None:
+        follower, self.follower = getattr(self, "follower", None), None
+        if follower is not None:
+            await stream_reader().unfollow(follower)
+
+    async def _pass_on(self, frame: dict[str, Any]) -> None:
+        await self.send(text_data=json.dumps(frame))
+
+    async def _post(self, command: protocol.SendMessage) -> None:
+        accepted = await database_sync_to_async(intake.post_customer_message)(
+            command.text,
+            customer_id=self.visitor,
+            client_message_id=command.client_message_id,
+            conversation_id=command.conversation_id,
+            locale=self.locale,
+        )
+        await self._send(accepted)
+        followed = self.follower is not None and self.follower.key.endswith(str(accepted.conversation.id))
+        if not followed:
+            await self._unfollow()
+            await self._follow(accepted.conversation.id, after="0-0")
+
+    async def _stop(self, command: protocol.StopReply) -> None:
+        await database_sync_to_async(intake.stop_reply)(command.message_id, customer_id=self.visitor)
+
+    async def _retry(self, command: protocol.RetryReply) -> None:
+        await database_sync_to_async(intake.retry_reply)(command.message_id, customer_id=self.visitor)
+
+    async def _rate(self, command: protocol.GiveFeedback) -> None:
+        await database_sync_to_async(record_feedback)(
+            command.message_id, customer_id=self.visitor, rating=command.rating, reason=command.reason, comment=command.comment
+        )
+
+    async def _ask_for_person(self, command: protocol.RequestPerson) -> None:
+        await database_sync_to_async(intake.request_person)(command.conversation_id, customer_id=self.visitor)
+
+    async def _load_earlier(self, command: protocol.LoadEarlier) -> None:
+        earlier = await database_sync_to_async(_earlier)(command.conversation_id, customer_id=self.visitor, before_seq=command.before_seq)
+        await self._send(earlier)
+
+    async def _pong(self, command: protocol.Ping) -> None:
+        await self._send(protocol.Pong())
+
+    async def _send(self, frame: protocol.Frame) -> None:
+        await self.send(text_data=frame.model_dump_json())
+
+    async def _refuse(self, error: ChatbotError, command: Any) -> None:
+        with override(self.locale):
+            frame = protocol.Error(
+                code=error.code,
+                message=_(error.message),
+                field=error.field,
+                retry_after_s=error.retry_after_s,
+                client_message_id=getattr(command, "client_message_id", None),
+                message_id=getattr(command, "message_id", None),
+            )
+        await self._send(frame)
+        if command is None:
+            self.bad_frames += 1
+            if self.bad_frames >= MAX_BAD_FRAMES:
+                await self.close(code=4400)
+
+
+def _parse(text_data: str | None) -> Any:
+    """The frame behind the text. Raises InvalidInput; the error names the field, never what stood in it."""
+    if text_data is None:
+        raise InvalidInput("Binary frames are not understood.", code="frame_invalid")
+    if len(text_data) > protocol.MAX_FRAME_BYTES:
+        raise InvalidInput("This is too long to send.", code="frame_too_big")
+    try:
+        return protocol.CLIENT_FRAMES.validate_json(text_data)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_context=False)[0]
+        if first["type"] == "string_too_long" and first["loc"][-1] == "text":
+            raise InvalidInput("This message is too long.", code="message_too_long", field="text") from None
+        if first["type"] == "string_too_short" and first["loc"][-1] == "text":
+            raise InvalidInput("Write something first.", code="message_empty", field="text") from None
+        raise InvalidInput("This frame is not understood.", code="frame_invalid", field=str(first["loc"][-1]) if first["loc"] else "") from None
+
+
+def _snapshot(conversation_id: UUID, *, customer_id: UUID) -> protocol.Snapshot:
+    conversation = access_conversation(conversation_id, customer_id=customer_id)
+    messages, has_earlier = page_before(conversation)
+    return protocol.Snapshot(conversation=conversation_view(conversation), messages=messages, has_earlier=has_earlier)
+
+
+def _earlier(conversation_id: UUID, *, customer_id: UUID, before_seq: int) -> protocol.EarlierMessages:
+    conversation = access_conversation(conversation_id, customer_id=customer_id)
+    messages, has_earlier = page_before(conversation, before_seq=before_seq)
+    return protocol.EarlierMessages(conversation_id=conversation.id, messages=messages, has_earlier=has_earlier)

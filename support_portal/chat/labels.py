@@ -1,0 +1,56 @@
+"""The words that the chat page's script says, from the same catalogue as the templates' words. Names in braces are filled in there.
+
+Keys that end in _one and _other are the two forms of a number; a language without plurals has the same text in both.
+"""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+
+
+def chat_labels() -> dict[str, str]:
+    return _message_labels() | _page_labels()
+
+
+def _message_labels() -> dict[str, str]:
+    return {
+        "sending": _("Sending…"),
+        "not_sent": _("Not sent."),
+        "not_sent_offline": _("Not sent. It goes out as soon as you are connected."),
+        "writing": _("Writing…"),
+        "still_working": _("Still working…"),
+        "stopping": _("Stopping…"),
+        "queue_next": _("Your answer is next."),
+        "queue_ahead_one": _("{count} answer is ahead of yours."),
+        "queue_ahead_other": _("{count} answers are ahead of yours."),
+        "answer_continues": _("The answer goes on as soon as you are connected."),
+        "reply_stopped": _("You stopped this answer."),
+        "reply_failed": _("This answer could not be written. Nothing you wrote is lost."),
+        "reply_failed_deadline": _("This answer took too long and was ended. Please try again."),
+        "source_number": _("Source {number}: {title}"),
+        "answer_announced": _("{name} says: {text}"),
+    }
+
+
+def _page_labels() -> dict[str, str]:
+    return {
+        "connecting": _("Connecting…"),
+        "offline": _("You are offline. Your messages are kept and sent when you are back."),
+        "reconnecting": _("Connection lost. Trying again in {seconds} s."),
+        "try_now": _("Try now"),
+        "reload": _("Reload"),
+        "visit_expired": _("This page does not know you any more. Reload it; cookies must be allowed."),
+        "needs_connection": _("This needs a connection. Please try again in a moment."),
+        "load_earlier": _("Show earlier messages"),
+        "loading_earlier": _("Loading earlier messages…"),
+        "new_messages": _("New messages"),
+        "latest": _("Latest"),
+        "copied": _("Answer copied."),
+        "copy_failed": _("The browser did not allow copying. Select the text instead."),
+        "chars_left_one": _("{count} character left"),
+        "chars_left_other": _("{count} characters left"),
+        "chars_over_one": _("{count} character too many"),
+        "chars_over_other": _("{count} characters too many"),
+        "history_empty": _("Your conversations will be listed here."),
+        "history_failed": _("Your conversations could not be loaded."),
+    }

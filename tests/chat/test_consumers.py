@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from channels.testing import WebsocketCommunicator
+from django.db import connections
+
+from chatbot.conversations import publishing
+from chatbot.conversations.models import Conversation, Customer, Message
+from chatbot.protocol import SERVER_FRAMES, ReplyProgress
+from support_portal.asgi import application
+from support_portal.chat import consumers
+from support_portal.chat.throttling import Throttle
+from tests.conftest import visitor_cookie
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ORIGIN = b"http://127.0.0.1"
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumers, "_messages", Throttle(per_minute=6000, burst=1000))
+
+
+class Browser:
+    """A customer's browser as the socket sees it; every frame it gets is checked against the protocol."""
+
+    def __init__(self, customer_id: uuid.UUID | None, *, origin: bytes = ORIGIN, language: bytes = b"en") -> None:
+        headers = [(b"origin", origin), (b"host", b"127.0.0.1"), (b"accept-language", language)]
+        if customer_id:
+            headers.append((b"cookie", f"visitor={visitor_cookie(customer_id)}".encode()))
+        self.socket = WebsocketCommunicator(application, "/ws/chat/", headers=headers)
+
+    async def say(self, **frame: Any) -> None:
+        await self.socket.send_to(text_data=json.dumps(frame))
+
+    async def hear(self, kind: str) -> Any:
+        """The next frame of this kind; others before it are read and checked."""
+        while True:
+            raw = await self.socket.receive_from(timeout=5)
+            frame = SERVER_FRAMES.validate_json(raw)
+            if frame.type == kind:
+                return frame
+
+    async def post(self, text: str = "How long does delivery take?", **where: Any) -> Any:
+        await self.say(type="message.send", client_message_id=str(uuid.uuid4()), text=text, **where)
+        return await self.hear("message.accepted")
+
+
+@pytest.fixture
+async def open_browser() -> AsyncIterator[Any]:
+    opened: list[Browser] = []
+
+    async def connect(customer_id: uuid.UUID | None, **how: Any) -> Browser:
+        browser = Browser(customer_id, **how)
+        opened.append(browser)
+        connected, _ = await browser.socket.connect()
+        assert connected
+        return browser
+
+    yield connect
+    for browser in opened:
+        await browser.socket.disconnect()
+    await sync_to_async(connections.close_all)()
+
+
+async def test_message_is_accepted_and_seen_in_the_other_tab(open_browser: Any) -> None:
+    alice = uuid.uuid4()
+    first = await open_browser(alice)
+    accepted = await first.post()
+    second = await open_browser(alice)
+    await second.say(type="conversation.open", conversation_id=str(accepted.conversation.id))
+    assert len((await second.hear("conversation.snapshot")).messages) == 2
+    await first.post("Another", conversation_id=str(accepted.conversation.id))
+    assert (await second.hear("message.changed")).message.text in {"How long does delivery take?", "Another"}
+
+
+async def test_progress_reaches_the_browser_and_resumes_after_the_last_seen(open_browser: Any) -> None:
+    alice = uuid.uuid4()
+    browser = await open_browser(alice)
+    accepted = await browser.post()
+    where, reply_id = accepted.conversation.id, accepted.reply.id
+
+    def progress(index: int) -> None:
+        frame = ReplyProgress(message_id=reply_id, attempt=1, index=index, html=f"<p>{index}</p>", sent_at_ms=0)
+        publishing.announce(where, frame)
+
+    await sync_to_async(progress)(0)
+    seen = await browser.hear("reply.progress")
+    await browser.socket.disconnect()
+    await sync_to_async(progress)(1)
+    again = await open_browser(alice)
+    await again.say(type="conversation.open", conversation_id=str(where), after=seen.stream_id)
+    assert (await again.hear("reply.progress")).index == 1
+
+
+async def test_unknown_position_gets_a_snapshot(open_browser: Any) -> None:
+    alice = uuid.uuid4()
+    browser = await open_browser(alice)
+    accepted = await browser.post()
+    await browser.say(type="conversation.open", conversation_id=str(accepted.conversation.id), after="1-0")
+    assert (await browser.hear("conversation.snapshot")).conversation.id == accepted.conversation.id
+
+
+async def test_reload_during_an_answer_shows_what_was_already_said(open_browser: Any) -> None:
+    alice = uuid.uuid4()
+    browser = await open_browser(alice)
+    accepted = await browser.post()
+    frame = ReplyProgress(message_id=accepted.reply.id, attempt=1, index=0, html="<p>so far</p>", sent_at_ms=0)
+    await sync_to_async(publishing.announce)(accepted.conversation.id, frame)
+    await browser.hear("reply.progress")
+    reloaded = await open_browser(alice)
+    await reloaded.say(type="conversation.open", conversation_id=str(accepted.conversation.id))
+    assert (await reloaded.hear("reply.progress")).html == "<p>so far</p>"
+
+
+async def test_stranger_sees_nothing_of_a_conversation(open_browser: Any) -> None:
+    accepted = await (await open_browser(uuid.uuid4())).post("My secret")
+    mallory = await open_browser(uuid.uuid4())
+    commands = [
+        {"type": "conversation.open", "conversation_id": str(accepted.conversation.id)},
+        {"type": "conversation.open", "conversation_id": str(accepted.conversation.id), "after": "0-0"},
+        {"type": "messages.earlier", "conversation_id": str(accepted.conversation.id), "before_seq": 9},
+        {"type": "person.request", "conversation_id": str(accepted.conversation.id)},
+        {"type": "reply.stop", "message_id": str(accepted.reply.id)},
+        {"type": "reply.retry", "message_id": str(accepted.reply.id)},
+        {"type": "feedback.give", "message_id": str(accepted.reply.id), "rating": 1},
+    ]
+    for command in commands:
+        await mallory.say(**command)
+        error = await mallory.hear("error")
+        assert error.code in {"conversation_not_found", "message_not_found"} and "secret" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ("", "frame_invalid"),
+        ("[]", "frame_invalid"),
+        ("null", "frame_invalid"),
+        ('{"type": "base"}', "frame_invalid"),
+        ('{"type": "__class__"}', "frame_invalid"),
+        ('{"type": "ping", "extra": 1}', "frame_invalid"),
+        ('{"type": "message.send", "client_message_id": 5, "text": "x"}', "frame_invalid"),
+        ('{"type": "message.send", "client_message_id": "%s", "text": {"$ne": 1}}' % uuid.UUID(int=1), "frame_invalid"),
+        ('{"type": "message.send", "client_message_id": "%s", "text": ""}' % uuid.UUID(int=1), "message_empty"),
+        ('{"type": "message.send", "client_message_id": "%s", "text": "\\u0000"}' % uuid.UUID(int=1), "message_empty"),
+        ('{"type": "message.send", "client_message_id": "%s", "text": "%s"}' % (uuid.UUID(int=1), "x" * 5000), "message_too_long"),
+        ("x" * 100_000, "frame_too_big"),
+        ("[" * 5000, "frame_invalid"),
+    ],
+)
+async def test_bad_frame_gets_a_code_and_the_socket_lives(open_browser: Any, frame: str, code: str) -> None:
+    browser = await open_browser(uuid.uuid4())
+    await browser.socket.send_to(text_data=frame)
+    error = await browser.hear("error")
+    assert error.code == code and "chatbot" not in error.message and "class" not in error.message
+    await browser.say(type="ping")
+    await browser.hear("pong")
+
+
+async def test_binary_frame_is_refused(open_browser: Any) -> None:
+    browser = await open_browser(uuid.uuid4())
+    await browser.socket.send_to(bytes_data=b"\x00\x01")
+    assert (await browser.hear("error")).code == "frame_invalid"
+
+
+async def test_fifty_messages_a_second_are_slowed_down_and_none_is_lost(open_browser: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumers, "_messages", Throttle(per_minute=30, burst=3))
+    browser = await open_browser(uuid.uuid4())
+    ids = [str(uuid.uuid4()) for _ in range(50)]
+    for client_id in ids:
+        await browser.say(type="message.send", client_message_id=client_id, text="hello")
+    answers = [json.loads(await browser.socket.receive_from(timeout=5)) for _ in range(50)]
+    refusals = [frame for frame in answers if frame["type"] == "error"]
+    assert len(refusals) >= 40
+    assert {frame["code"] for frame in refusals} == {"too_fast"} and all(frame["retry_after_s"] > 0 for frame in refusals)
+    assert all(frame["client_message_id"] in ids for frame in refusals)
+    stored = await Message.objects.filter(role="customer").acount()
+    assert stored == len([frame for frame in answers if frame["type"] == "message.accepted"])
+
+
+async def test_other_origin_is_refused() -> None:
+    for origin in (b"http://evil.example", b"null", b"", b"http://127.0.0.1:1", b"https://127.0.0.1", b"http://127.0.0.1.evil.example"):
+        connected, code = await Browser(uuid.uuid4(), origin=origin).socket.connect()
+        assert (connected, code) == (False, 4403)
+
+
+async def test_browser_without_a_cookie_is_told_to_reload() -> None:
+    browser = Browser(None)
+    await browser.socket.connect()
+    assert (await browser.socket.receive_output(timeout=5))["code"] == 4401
+
+
+async def test_error_speaks_the_customers_language(open_browser: Any) -> None:
+    browser = await open_browser(uuid.uuid4(), language=b"zh-CN,zh;q=0.9")
+    await browser.say(type="message.send", client_message_id=str(uuid.uuid4()), text=" ")
+    english = "Write something first."
+    assert (await browser.hear("error")).message != english
+
+
+async def test_feedback_is_stored_and_shown(open_browser: Any) -> None:
+    alice = uuid.uuid4()
+    browser = await open_browser(alice)
+    accepted = await browser.post()
+    await browser.say(type="feedback.give", message_id=str(accepted.reply.id), rating=-1)
+    assert (await browser.hear("error")).code == "reply_not_finished"
+    await browser.say(type="reply.stop", message_id=str(accepted.reply.id))
+    await browser.say(type="feedback.give", message_id=str(accepted.reply.id), rating=-1, reason="outdated")
+    while (frame := await browser.hear("message.changed")).message.rating == 0:
+        await asyncio.sleep(0)
+    assert frame.message.rating == -1
+
+
+async def test_deleted_conversation_is_not_found(open_browser: Any) -> None:
+    alice = uuid.uuid4()
+    browser = await open_browser(alice)
+    accepted = await browser.post()
+    await Conversation.objects.all().adelete()
+    await browser.say(type="message.send", client_message_id=str(uuid.uuid4()), text="still there?", conversation_id=str(accepted.conversation.id))
+    assert (await browser.hear("error")).code == "conversation_not_found"
+
+
+async def test_earlier_messages_come_by_page(open_browser: Any) -> None:
+    alice = await Customer.objects.acreate()
+    conversation = await Conversation.objects.acreate(customer=alice, last_seq=120)
+    await Message.objects.abulk_create(Message(conversation=conversation, seq=n, role="customer", text=str(n)) for n in range(1, 121))
+    browser = await open_browser(alice.pk)
+    await browser.say(type="conversation.open", conversation_id=str(conversation.pk))
+    snapshot = await browser.hear("conversation.snapshot")
+    assert [m.seq for m in snapshot.messages] == list(range(71, 121)) and snapshot.has_earlier
+    await browser.say(type="messages.earlier", conversation_id=str(conversation.pk), before_seq=71)
+    page = await browser.hear("messages.earlier")
+    assert [m.seq for m in page.messages] == list(range(21, 71)) and page.has_earlier

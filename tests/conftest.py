@@ -1,0 +1,67 @@
+"""The fixed cast and what every test may lean on: real PostgreSQL, real Valkey, no internet."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+
+from chatbot import runtime
+from chatbot.conversations.models import Customer
+from support_portal.accounts.models import User
+from support_portal.chat.visitors import COOKIE, _signer
+
+
+@pytest.fixture(autouse=True)
+def empty_valkey() -> Iterator[None]:
+    """No stream, throttle or worker of an earlier test."""
+    runtime.valkey().flushdb()
+    yield
+
+
+@pytest.fixture
+def alice(db: None) -> Customer:
+    return Customer.objects.create()
+
+
+@pytest.fixture
+def amir(db: None) -> Customer:
+    return Customer.objects.create(locale="zh-hans")
+
+
+@pytest.fixture
+def mallory() -> uuid.UUID:
+    """A stranger's visitor id: signed by us, owner of nothing."""
+    return uuid.uuid4()
+
+
+def _user(username: str, role: str) -> User:
+    return User.objects.create_user(username=username, password="correct horse battery", role=role, first_name=username.title())
+
+
+@pytest.fixture
+def dana(db: None) -> User:
+    return _user("dana", User.Role.AGENT)
+
+
+@pytest.fixture
+def erin(db: None) -> User:
+    return _user("erin", User.Role.EDITOR)
+
+
+@pytest.fixture
+def omar(db: None) -> User:
+    return _user("omar", User.Role.ADMIN)
+
+
+def visitor_cookie(customer_id: uuid.UUID) -> str:
+    """The signed cookie of a customer, as the chat page sets it."""
+    return _signer.sign(str(customer_id))
+
+
+def browser_of(customer_id: uuid.UUID) -> Client:
+    client = Client()
+    client.cookies[COOKIE] = visitor_cookie(customer_id)
+    return client

@@ -1,0 +1,62 @@
+"""The environment: wrong values stop start-up with a sentence, and .env.example knows every variable."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from support_portal import env
+from tests.architecture.source import ROOT
+
+
+def test_example_names_every_variable_that_settings_read() -> None:
+    read = set(re.findall(r'env_\w+\(\s*"([A-Z_]+)"', (ROOT / "support_portal/settings.py").read_text()))
+    named = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.M))
+    assert read - named == set()
+
+
+def test_example_names_every_secret_that_compose_demands() -> None:
+    demanded = set(re.findall(r"\$\{([A-Z_]+):\?", (ROOT / "docker-compose.yml").read_text()))
+    named = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.M))
+    assert demanded and demanded - named == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "read", "sentence"),
+    [
+        ("X", "maybe", lambda: env.env_bool("X", False), "X must be 1 or 0, not 'maybe'"),
+        ("X", "many", lambda: env.env_int("X", 1, low=1, high=9), "X must be a whole number from 1 to 9, not 'many'"),
+        ("X", "10", lambda: env.env_int("X", 1, low=1, high=9), "X must be a whole number from 1 to 9"),
+        ("X", "tpu", lambda: env.env_choice("X", "cpu", ("cpu", "cuda")), "X must be one of cpu, cuda, not 'tpu'"),
+        ("X_FILE", "/nowhere", lambda: env.env_secret("X"), "X_FILE points to /nowhere, which cannot be read"),
+    ],
+)
+def test_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, read: object, sentence: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ImproperlyConfigured, match=re.escape(sentence)):
+        read()  # type: ignore[operator]
+
+
+def test_secret_is_read_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("s3cret\n")
+    monkeypatch.setenv("X_FILE", str(tmp_path / "key"))
+    assert env.env_secret("X") == "s3cret"
+
+
+def test_database_url_with_socket_folder() -> None:
+    found = env.database_from_url("postgresql:///app?host=/run/pg&user=postgres")
+    assert (found["NAME"], found["HOST"], found["USER"]) == ("app", "/run/pg", "postgres")
+
+
+def test_database_url_with_escaped_password() -> None:
+    found = env.database_from_url("postgresql://me:p%40ss@db:5433/app?sslmode=require")
+    assert (found["PASSWORD"], found["PORT"], found["OPTIONS"]["sslmode"]) == ("p@ss", "5433", "require")  # type: ignore[index]
+
+
+@pytest.mark.parametrize("url", ["mysql://db/app", "postgresql://db/", "app"])
+def test_other_database_urls_are_refused(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL must read"):
+        env.database_from_url(url)

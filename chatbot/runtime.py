@@ -85,7 +85,12 @@ def _torch_engine() -> Engine:
 def _scripted_engine() -> Engine:
     from chatbot.engine.fake import ScriptedEngine
 
-    return ScriptedEngine(script=Path(settings.ENGINE_SCRIPT) if settings.ENGINE_SCRIPT else None)
+    return ScriptedEngine(
+        script=Path(settings.ENGINE_SCRIPT) if settings.ENGINE_SCRIPT else None,
+        max_running=settings.MODEL_MAX_RUNNING,
+        max_waiting=settings.MODEL_MAX_WAITING,
+        context_tokens=settings.MODEL_CONTEXT_TOKENS,
+    )
 
 
 def announce_worker() -> None:

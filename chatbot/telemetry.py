@@ -27,12 +27,13 @@ EVENTS: dict[str, frozenset[str]] = {
     "socket.refused": frozenset({"code"}),
     "socket.crashed": frozenset({"error"}),
     "engine.started": frozenset({"model", "load_ms"}),
+    "knowledge.enqueue_failed": frozenset({"error"}),
     "knowledge.indexed": frozenset({"version", "faqs", "phrasings", "embedded", "total_ms"}),
     "knowledge.imported": frozenset({"created", "changed", "unchanged", "errors"}),
 }
 
 # An identifier, an enum value or a class name; nothing a customer could have typed as a sentence.
-_TOKEN = re.compile(r"[\w.:/@+-]{0,80}\Z")
+_TOKEN = re.compile(r"[\w.:/@+-]{0,80}\Z", re.ASCII)
 
 MESSAGES = Counter("answerdesk_messages_total", "Customer messages accepted")
 OUTCOMES = Counter("answerdesk_replies_total", "Finished replies", ["decision", "finish_reason"])

@@ -28,13 +28,18 @@ def load_model(sender: str, instance: Any, **kwargs: Any) -> None:
     """Load the weights before the first task is taken. A model that does not load ends the worker with one sentence."""
     if not _generates(instance):
         return
-    from chatbot import runtime  # Django is set up only now.
+    from django.conf import settings  # Django is set up only now.
+
+    from chatbot import runtime
     from chatbot.engine.requests import EngineError
+    from chatbot.releases.versions import record_loaded
     from chatbot.telemetry import log_event
 
     started = time.monotonic()
     try:
         engine = runtime.engine()
+        if settings.ENGINE == "torch":
+            record_loaded(engine.model_version, folder=runtime.model_folder())
     except EngineError as error:
         logger.critical("The model does not load (%s): %s", error.code, error)
         raise SystemExit(78) from error

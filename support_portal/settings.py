@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 from csp.constants import NONE, SELF
@@ -137,6 +138,7 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Without a build step of its own the demo serves static/ as it lies; `collectstatic` puts hashed names where production wants them.
 WHITENOISE_USE_FINDERS = True
+warnings.filterwarnings("ignore", message="No directory at", category=UserWarning)
 STATICFILES_STORAGE_BACKEND = (
     "whitenoise.storage.CompressedManifestStaticFilesStorage"
     if (STATIC_ROOT / "staticfiles.json").exists()

@@ -56,7 +56,7 @@ class ConversationPage:
 
 @dataclass(frozen=True)
 class ReviewedMessage:
-    """A message as its customer sees it, and every attempt at writing it, newest first; `why` is the one that is shown."""
+    """A message as its customer sees it, and every attempt at writing it, newest first: the first is the one shown."""
 
     view: protocol.MessageView
     created_at: datetime
@@ -66,10 +66,6 @@ class ReviewedMessage:
     def html(self) -> str:
         """The view's HTML; its marks point to this message's own sources, for a page that shows many messages."""
         return self.view.html.replace('href="#cite-', f'href="#m{self.view.seq}-cite-')
-
-    @property
-    def why(self) -> Generation | None:
-        return self.attempts[0] if self.attempts else None
 
 
 @dataclass(frozen=True)

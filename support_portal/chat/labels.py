@@ -6,6 +6,32 @@ Keys that end in _one and _other are the two forms of a number; a language witho
 from __future__ import annotations
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+# The sentences of expected errors that reach a customer. The consumer translates them as it sends them; here they are only
+# named, so that they get into the catalogue.
+CUSTOMER_ERRORS = (
+    gettext_noop("A message can have at most 4000 characters."),
+    gettext_noop("Binary frames are not understood."),
+    gettext_noop("Only the last answer can be written again."),
+    gettext_noop("Please wait until your earlier messages are answered."),
+    gettext_noop("Something went wrong on our side. Please try again."),
+    gettext_noop("That was too fast. Please wait a moment."),
+    gettext_noop("This answer is still being written."),
+    gettext_noop("This conversation does not exist."),
+    gettext_noop("This conversation does not exist or is not yours."),
+    gettext_noop("This frame is not understood."),
+    gettext_noop("This message does not exist or is not yours."),
+    gettext_noop("This message is too long."),
+    gettext_noop("This message was already sent with other words."),
+    gettext_noop("This is too long to send."),
+    gettext_noop("Write something first."),
+)
+# From conversations/handoff.py, where xgettext does not see them beside an f-string.
+HANDOFF_WORDS = (
+    gettext_noop("Our team has been told and will read this conversation. Meanwhile the assistant keeps answering."),
+    gettext_noop("You can also reach us at"),
+)
 
 
 def chat_labels() -> dict[str, str]:

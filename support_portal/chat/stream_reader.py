@@ -83,6 +83,15 @@ class StreamReader:
         else:
             self._followers.pop(follower.key, None)
 
+    async def close(self) -> None:
+        """End the reading task and the connections; followers hear nothing more."""
+        self._followers.clear()
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self._redis.aclose()
+
     async def _wake(self) -> None:
         """Interrupt the blocking read, so that it takes the new follower in."""
         with contextlib.suppress(RedisError, TimeoutError):

@@ -8,6 +8,6 @@ urlpatterns = [
     path("chat/", views.page, name="new"),
     path("chat/conversations.json", views.conversations, name="conversations"),
     path("chat/<uuid:conversation_id>/", views.page, name="conversation"),
-    path("help/<slug:key>/", views.faq, name="faq"),
+    path("help/<str:key>/", views.faq, name="faq"),
     path("theme.css", views.theme, name="theme"),
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from channels.testing import WebsocketCommunicator
+from asgiref.testing import ApplicationCommunicator
 from django.db import connections
 
 from chatbot.conversations import publishing
@@ -16,6 +16,7 @@ from chatbot.conversations.models import Conversation, Customer, Message
 from chatbot.protocol import SERVER_FRAMES, ReplyProgress
 from support_portal.asgi import application
 from support_portal.chat import consumers
+from support_portal.chat.stream_reader import stream_reader
 from support_portal.chat.throttling import Throttle
 from tests.conftest import visitor_cookie
 
@@ -36,16 +37,30 @@ class Browser:
         headers = [(b"origin", origin), (b"host", b"127.0.0.1"), (b"accept-language", language)]
         if customer_id:
             headers.append((b"cookie", f"visitor={visitor_cookie(customer_id)}".encode()))
-        self.socket = WebsocketCommunicator(application, "/ws/chat/", headers=headers)
+        scope = {"type": "websocket", "path": "/ws/chat/", "query_string": b"", "headers": headers, "subprotocols": [], "client": ["127.0.0.1", 1]}
+        self.socket = ApplicationCommunicator(application, scope)
+
+    async def connect(self) -> dict[str, Any]:
+        await self.socket.send_input({"type": "websocket.connect"})
+        return await self.next_event()
+
+    async def close(self) -> None:
+        await self.socket.send_input({"type": "websocket.disconnect", "code": 1005})
+        await self.socket.wait(timeout=5)
+
+    async def next_event(self) -> dict[str, Any]:
+        return await self.socket.receive_output(timeout=5)
+
+    async def send(self, **data: Any) -> None:
+        await self.socket.send_input({"type": "websocket.receive", **data})
 
     async def say(self, **frame: Any) -> None:
-        await self.socket.send_to(text_data=json.dumps(frame))
+        await self.send(text=json.dumps(frame))
 
     async def hear(self, kind: str) -> Any:
         """The next frame of this kind; others before it are read and checked."""
         while True:
-            raw = await self.socket.receive_from(timeout=5)
-            frame = SERVER_FRAMES.validate_json(raw)
+            frame = SERVER_FRAMES.validate_json((await self.next_event())["text"])
             if frame.type == kind:
                 return frame
 
@@ -61,13 +76,13 @@ async def open_browser() -> AsyncIterator[Any]:
     async def connect(customer_id: uuid.UUID | None, **how: Any) -> Browser:
         browser = Browser(customer_id, **how)
         opened.append(browser)
-        connected, _ = await browser.socket.connect()
-        assert connected
+        assert (await browser.connect())["type"] == "websocket.accept"
         return browser
 
     yield connect
     for browser in opened:
-        await browser.socket.disconnect()
+        await browser.close()
+    await stream_reader().close()
     await sync_to_async(connections.close_all)()
 
 
@@ -94,7 +109,7 @@ async def test_progress_reaches_the_browser_and_resumes_after_the_last_seen(open
 
     await sync_to_async(progress)(0)
     seen = await browser.hear("reply.progress")
-    await browser.socket.disconnect()
+    await browser.close()
     await sync_to_async(progress)(1)
     again = await open_browser(alice)
     await again.say(type="conversation.open", conversation_id=str(where), after=seen.stream_id)
@@ -159,7 +174,7 @@ async def test_stranger_sees_nothing_of_a_conversation(open_browser: Any) -> Non
 )
 async def test_bad_frame_gets_a_code_and_the_socket_lives(open_browser: Any, frame: str, code: str) -> None:
     browser = await open_browser(uuid.uuid4())
-    await browser.socket.send_to(text_data=frame)
+    await browser.send(text=frame)
     error = await browser.hear("error")
     assert error.code == code and "chatbot" not in error.message and "class" not in error.message
     await browser.say(type="ping")
@@ -168,7 +183,7 @@ async def test_bad_frame_gets_a_code_and_the_socket_lives(open_browser: Any, fra
 
 async def test_binary_frame_is_refused(open_browser: Any) -> None:
     browser = await open_browser(uuid.uuid4())
-    await browser.socket.send_to(bytes_data=b"\x00\x01")
+    await browser.send(bytes=b"\x00\x01")
     assert (await browser.hear("error")).code == "frame_invalid"
 
 
@@ -178,7 +193,7 @@ async def test_fifty_messages_a_second_are_slowed_down_and_none_is_lost(open_bro
     ids = [str(uuid.uuid4()) for _ in range(50)]
     for client_id in ids:
         await browser.say(type="message.send", client_message_id=client_id, text="hello")
-    answers = [json.loads(await browser.socket.receive_from(timeout=5)) for _ in range(50)]
+    answers = [json.loads((await browser.next_event())["text"]) for _ in range(50)]
     refusals = [frame for frame in answers if frame["type"] == "error"]
     assert len(refusals) >= 40
     assert {frame["code"] for frame in refusals} == {"too_fast"} and all(frame["retry_after_s"] > 0 for frame in refusals)
@@ -189,14 +204,13 @@ async def test_fifty_messages_a_second_are_slowed_down_and_none_is_lost(open_bro
 
 async def test_other_origin_is_refused() -> None:
     for origin in (b"http://evil.example", b"null", b"", b"http://127.0.0.1:1", b"https://127.0.0.1", b"http://127.0.0.1.evil.example"):
-        connected, code = await Browser(uuid.uuid4(), origin=origin).socket.connect()
-        assert (connected, code) == (False, 4403)
+        assert await Browser(uuid.uuid4(), origin=origin).connect() == {"type": "websocket.close", "code": 4403}
 
 
 async def test_browser_without_a_cookie_is_told_to_reload() -> None:
     browser = Browser(None)
-    await browser.socket.connect()
-    assert (await browser.socket.receive_output(timeout=5))["code"] == 4401
+    await browser.connect()
+    assert (await browser.next_event())["code"] == 4401
 
 
 async def test_error_speaks_the_customers_language(open_browser: Any) -> None:

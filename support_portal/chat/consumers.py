@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 MAX_BAD_FRAMES = 20
 _messages = Throttle(per_minute=settings.MESSAGES_PER_MINUTE, burst=8)
 _commands = Throttle(per_minute=settings.MESSAGES_PER_MINUTE * 10, burst=60)
+# A flood can throw its cookies away, hardly its address; an office of many customers behind one address must still get through.
+_addresses = Throttle(per_minute=settings.MESSAGES_PER_MINUTE * 40, burst=300)
 
 
 class ChatConsumer(AsyncWebsocketConsumer):
@@ -62,7 +64,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
         command: Any = None
         try:
             command = _parse(text_data)
-            (_messages if isinstance(command, protocol.SendMessage) else _commands).spend(str(self.visitor))
+            self._throttle(command)
             await self._obey(command)
         except ChatbotError as error:
             await self._refuse(error, command)
@@ -71,6 +73,10 @@ class ChatConsumer(AsyncWebsocketConsumer):
             log_event("socket.crashed", error=type(error).__name__)
             logger.exception("websocket command failed")
             await self._refuse(ChatbotError("Something went wrong on our side. Please try again."), command)
+
+    def _throttle(self, command: Any) -> None:
+        (_messages if isinstance(command, protocol.SendMessage) else _commands).spend(str(self.visitor))
+        _addresses.spend(str((self.scope.get("client") or [""])[0]))
 
     async def _obey(self, command: Any) -> None:
         doors: dict[type[protocol.Frame], Callable[[Any], Awaitable[None]]] = {

@@ -28,6 +28,7 @@ ORIGIN = b"http://127.0.0.1"
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consumers, "_messages", Throttle(per_minute=6000, burst=1000))
+    monkeypatch.setattr(consumers, "_addresses", Throttle(per_minute=6000, burst=1000))
 
 
 class Browser:
@@ -200,6 +201,15 @@ async def test_fifty_messages_a_second_are_slowed_down_and_none_is_lost(open_bro
     assert all(frame["client_message_id"] in ids for frame in refusals)
     stored = await Message.objects.filter(role="customer").acount()
     assert stored == len([frame for frame in answers if frame["type"] == "message.accepted"])
+
+
+async def test_flood_with_many_cookies_is_slowed_down_by_its_address(open_browser: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumers, "_addresses", Throttle(per_minute=30, burst=2))
+    for _ in range(2):
+        await (await open_browser(uuid.uuid4())).post()
+    third = await open_browser(uuid.uuid4())
+    await third.say(type="message.send", client_message_id=str(uuid.uuid4()), text="hello")
+    assert (await third.hear("error")).code == "too_fast"
 
 
 async def test_other_origin_is_refused() -> None:

@@ -1,0 +1,105 @@
+"""The values that go into the answering of a question and come out of it. No behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from chatbot.answering.prompting import Turn
+from chatbot.company import Company
+from chatbot.engine.requests import FinishReason
+
+AnswerKind = Literal["direct", "compose", "clarify", "handoff"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A customer's message with what the answer may depend on.
+
+    locale: of the interface; the answer is in the language of the text where that can be told.
+    history: earlier turns, oldest first, without this message; assistant turns as Markdown.
+    conversation: whose prefix the engine may reuse.
+    deadline_s: seconds until the answer must have ended, counted from the call of `answer`.
+    """
+
+    text: str
+    locale: str
+    company: Company
+    history: tuple[Turn, ...] = ()
+    conversation: str = ""
+    deadline_s: float = 60.0
+
+
+@dataclass(frozen=True)
+class Citation:
+    """number: what the text shows as [n]; a direct answer has no mark in its text and number 1."""
+
+    number: int
+    key: str
+    title: str
+    faq_id: int
+    revision: int
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The model is busy; `position` answers are ahead, 0 when this one is next or being read."""
+
+    position: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The whole answer so far; nothing in it is unverified."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The end. choices: questions to offer (clarify). trace: JSON-safe, for the desk. ttft_ms: to the first text shown."""
+
+    text: str
+    decision: AnswerKind
+    language: str
+    citations: tuple[Citation, ...] = ()
+    choices: tuple[str, ...] = ()
+    trace: dict[str, Any] = field(default_factory=dict)
+    finish_reason: FinishReason = "stop"
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    ttft_ms: float | None = None
+    model_version: str = ""
+
+
+class Match(Protocol):
+    """A FAQ that retrieval found, in one locale."""
+
+    @property
+    def faq_id(self) -> int: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def locale(self) -> str: ...
+    @property
+    def question(self) -> str: ...
+    @property
+    def answer(self) -> str: ...
+    @property
+    def revision(self) -> int: ...
+    @property
+    def score(self) -> float: ...
+
+
+class Ranking(Protocol):
+    """What retrieval returns. confidence: calibrated probability that matches[0] answers the question."""
+
+    @property
+    def matches(self) -> Sequence[Match]: ...
+    @property
+    def confidence(self) -> float: ...
+
+
+class Search(Protocol):
+    def __call__(self, text: str, *, locale: str, limit: int = 5, context: Sequence[str] = ()) -> Ranking: ...

@@ -1,0 +1,208 @@
+"""An answer written by the model, shown sentence by sentence as each is verified.
+
+Knows the engine's handle and the checks; knows nothing of retrieval's decisions or of what to say when the model has nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from uuid import uuid4
+
+from chatbot.answering.answers import Match, Progress, Question, Waiting
+from chatbot.answering.grounding import Checker, cited_numbers, renumber
+from chatbot.answering.language import detect
+from chatbot.answering.prompting import MAX_NEW_TOKENS, MAX_PASSAGES, RULES, Passage, compose_messages
+from chatbot.answering.sentences import SentenceStream
+from chatbot.engine.requests import Engine, GenerationHandle, GenerationOutput, GenerationRequest
+
+_POLL_S = 0.1
+_NOTICE_S = 1.0
+# How long after its deadline or a cancel the engine may take to say so before it is taken for dead.
+_GRACE_S = 5.0
+_LABEL = re.compile(r"^\s*(?:answer|response|reply|回答|答案|答|回复)\s*[:：]\s*", re.I)
+# Under this many letters a sentence's language is a guess.
+_MIN_LETTERS = 24
+_MIN_WIDE = 8
+
+Outcome = Literal["written", "no_answer", "withheld", "cancelled", "failed"]
+
+
+@dataclass
+class Draft:
+    """The verified text so far. numbers: passage number -> the number the customer sees, by first appearance."""
+
+    checker: Checker
+    language: str
+    text: str = ""
+    numbers: dict[int, int] = field(default_factory=dict)
+    withheld: list[dict[str, Any]] = field(default_factory=list)
+    said: set[str] = field(default_factory=set)
+    outcome: Outcome = "written"
+    ended: bool = False
+
+    def add(self, sentence: str, *, passages: int) -> bool:
+        """Append a sentence if it may be shown; tells whether it was."""
+        sentence = sentence if self.text else _LABEL.sub("", sentence).lstrip("\"'“ \n")
+        reasons = [*self.checker.check(sentence).reasons, *self._language_fault(sentence)]
+        plain = renumber(sentence, numbers={}).strip()
+        if reasons:
+            self._withhold(sentence, reasons)
+            return False
+        if not plain.strip("\"'”。. *-") or plain in self.said:
+            return False
+        self.said.add(plain)
+        for number in cited_numbers(sentence):
+            if 1 <= number <= passages:
+                self.numbers.setdefault(number, len(self.numbers) + 1)
+        self.text += renumber(sentence, numbers=self.numbers)
+        return True
+
+    def _withhold(self, sentence: str, reasons: Sequence[str]) -> None:
+        self.withheld.append({"sentence": sentence.strip(), "reasons": list(reasons)})
+        if "no_answer" in reasons:
+            self.ended = True
+            self.outcome = "written" if self.text.strip() else "no_answer"
+        elif any(reason.startswith("fact:") for reason in reasons):
+            self.ended = True
+            self.outcome = "withheld"
+
+    def _language_fault(self, sentence: str) -> list[str]:
+        words = renumber(sentence, numbers={})
+        wide = self.language in ("ja", "ko", "zh-hans", "zh-hant")
+        if sum(character.isalpha() for character in words) < (_MIN_WIDE if wide else _MIN_LETTERS):
+            return []
+        found = detect(words, fallback=self.language)
+        return [] if found.split("-")[0] == self.language.split("-")[0] else [f"language:{found}"]
+
+
+@dataclass
+class Composed:
+    """How the writing ended. text: verified, with the customer's citation numbers; cited: number -> match, in their order."""
+
+    outcome: Outcome
+    text: str
+    cited: dict[int, Match]
+    withheld: list[dict[str, Any]]
+    output: GenerationOutput
+    first_text_at: float | None
+
+
+def compose(
+    question: Question,
+    *,
+    matches: Sequence[Match],
+    language: str,
+    engine: Engine,
+    should_stop: Callable[[], bool],
+    deadline_at: float,
+) -> Iterator[Progress | Waiting | Composed]:
+    """Let the model write from the matches; the last item is the Composed. deadline_at: on time.monotonic's clock.
+
+    Raises EngineError when the engine takes no request. Stops the model at the first sentence whose facts no source has: the
+    caller falls back to the source's own text, so the rest would be written for nobody.
+    """
+    matches = matches[:MAX_PASSAGES]
+    handle = engine.submit(_request(question, matches=matches, language=language, engine=engine, deadline_at=deadline_at))
+    customer = [question.text, *(turn.text for turn in question.history if turn.role == "user")]
+    checker = Checker([f"{match.question}\n{match.answer}" for match in matches], customer=customer, rules=RULES)
+    draft = Draft(checker=checker, language=language)
+    stream = SentenceStream()
+    first_text_at = None
+    for piece in _pieces(handle, engine=engine, should_stop=should_stop, deadline_at=deadline_at):
+        if isinstance(piece, Waiting):
+            yield piece
+            continue
+        for sentence in stream.push(piece):
+            if not draft.ended and draft.add(sentence, passages=len(matches)):
+                first_text_at = first_text_at or time.monotonic()
+                yield Progress(draft.text.strip())
+        if draft.ended:
+            handle.cancel()
+            break
+    output = _output(handle)
+    _finish(draft, stream, output=output, passages=len(matches))
+    yield _composed(draft, matches=matches, output=output, first_text_at=first_text_at)
+
+
+def _request(
+    question: Question, *, matches: Sequence[Match], language: str, engine: Engine, deadline_at: float
+) -> GenerationRequest:
+    messages = compose_messages(
+        question.text,
+        passages=[Passage(question=match.question, answer=match.answer) for match in matches],
+        language=language,
+        history=question.history,
+        company=question.company.text("name", locale="en"),
+        bot_name=question.company.text("bot_name", locale="en"),
+        count_tokens=engine.count_tokens,
+    )
+    return GenerationRequest(
+        request_id=uuid4().hex,
+        messages=messages,
+        max_new_tokens=MAX_NEW_TOKENS,
+        deadline_s=max(deadline_at - time.monotonic(), 0.1),
+        conversation=question.conversation,
+    )
+
+
+def _pieces(
+    handle: GenerationHandle, *, engine: Engine, should_stop: Callable[[], bool], deadline_at: float
+) -> Iterator[str | Waiting]:
+    """Yield the model's text, and while there is none, once a second, how many answers are ahead."""
+    ahead = max(engine.stats().waiting - 1, 0)
+    noticed_at = time.monotonic() if not ahead else 0.0
+    begun = False
+    while (piece := handle.next_piece(timeout_s=_POLL_S)) is not None:
+        now = time.monotonic()
+        if piece:
+            begun = True
+            yield piece
+        elif not begun and now - noticed_at >= _NOTICE_S:
+            noticed_at = now
+            # Later arrivals count in `waiting` too, but nobody overtakes: the number never grows.
+            ahead = min(ahead, max(engine.stats().waiting - 1, 0))
+            yield Waiting(ahead)
+        if handle.cancelled:
+            continue
+        if should_stop() or now > deadline_at + _GRACE_S:
+            handle.cancel()
+            return
+
+
+def _output(handle: GenerationHandle) -> GenerationOutput:
+    """Wait for the engine's account, but not for ever: a dead engine must not hold the customer's answer."""
+    until = time.monotonic() + _GRACE_S
+    while handle.next_piece(timeout_s=_POLL_S) is not None:
+        if time.monotonic() > until:
+            return GenerationOutput(text="", finish_reason="cancelled" if handle.cancelled else "error", error_code="engine_silent")
+    return handle.output
+
+
+def _finish(draft: Draft, stream: SentenceStream, *, output: GenerationOutput, passages: int) -> None:
+    """Judge what was left in the stream. A sentence that was cut off is not shown, unless it is all there is."""
+    rest = stream.flush()
+    if output.finish_reason in ("cancelled", "deadline", "length") and draft.text.strip():
+        rest = rest[:-1]
+    for sentence in rest:
+        if not draft.ended and output.finish_reason != "cancelled":
+            draft.add(sentence, passages=passages)
+    if draft.ended:
+        return
+    if output.finish_reason == "cancelled":
+        draft.outcome = "cancelled"
+    elif not draft.text.strip():
+        draft.outcome = "failed" if output.finish_reason in ("error", "deadline") else "withheld"
+
+
+def _composed(draft: Draft, *, matches: Sequence[Match], output: GenerationOutput, first_text_at: float | None) -> Composed:
+    text = draft.text.strip()
+    if text and not draft.numbers:
+        support = draft.checker.support(text)
+        draft.numbers[support.index(max(support)) + 1] = 1
+        text += " [1]"
+    cited = {shown: matches[number - 1] for number, shown in draft.numbers.items()}
+    return Composed(draft.outcome, text, cited, draft.withheld, output, first_text_at)

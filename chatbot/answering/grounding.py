@@ -1,0 +1,108 @@
+"""Whether a sentence may be shown: its facts stand in the sources, it is about them, and it is no leak of the instructions.
+
+Knows nothing of engines, retrieval or the database. What it cannot tell: whether a sentence that shares the sources' words
+and numbers turns their meaning round.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from chatbot.answering.facts import Sources, unsupported
+
+NO_ANSWER = "NO_ANSWER"
+
+# Share of a sentence's character 4-grams that the sources must have, in the same script. It stops other topics, not paraphrase.
+MIN_OVERLAP = 0.12
+# A sentence shorter than this ("Yes, that is possible.") says too little to compare.
+_MIN_GRAMS = 24
+_LEAK_WORDS = 5
+_IMAGE = re.compile(r"!\[[^\]]*\]\s?[(\[]|<\s*(?:img|svg|iframe|script|object|embed|video|audio|style|link)\b", re.I)
+_CITATION = re.compile(r"\[(\d{1,2})\]")
+_NO_ANSWER = re.compile(r"NO[\s_-]*ANSWER", re.I)
+_UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """reasons: why the sentence is withheld, for the trace; empty when it may be shown."""
+
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> bool:
+        return not self.reasons
+
+
+class Checker:
+    """The check of one answer's sentences against its passages."""
+
+    def __init__(self, passages: Sequence[str], *, customer: Iterable[str] = (), rules: str = "") -> None:
+        self._sources = Sources(passages, customer=customer)
+        self._grams = [_grams(passage) for passage in passages]
+        self._all_grams = frozenset().union(*self._grams)
+        self._rules = _word_runs(rules)
+        self._unspaced = [bool(_UNSPACED.search(passage)) for passage in passages]
+
+    def check(self, sentence: str) -> Verdict:
+        reasons = [f"fact:{fact}" for fact in unsupported(sentence, self._sources)]
+        if _IMAGE.search(sentence):
+            reasons.append("image")
+        if _NO_ANSWER.search(sentence):
+            reasons.append("no_answer")
+        if self._rules & _word_runs(sentence):
+            reasons.append("instructions")
+        if not reasons and self._off_topic(sentence):
+            reasons.append("off_topic")
+        return Verdict(tuple(reasons))
+
+    def support(self, sentence: str) -> list[float]:
+        """Return, for each passage, the share of the sentence's character 4-grams that it has."""
+        grams = _grams(sentence)
+        return [len(grams & passage) / len(grams) if grams else 0.0 for passage in self._grams]
+
+    def _off_topic(self, sentence: str) -> bool:
+        grams = _grams(sentence)
+        unspaced = bool(_UNSPACED.search(sentence))
+        if len(grams) < (_MIN_GRAMS // 2 if unspaced else _MIN_GRAMS) or unspaced not in self._unspaced:
+            return False  # another script shares no letters with its translation
+        return len(grams & self._all_grams) < MIN_OVERLAP * len(grams)
+
+
+def cited_numbers(text: str) -> list[int]:
+    """Return the numbers of the citation marks, in order of appearance."""
+    return [int(number) for number in _CITATION.findall(text)]
+
+
+def renumber(text: str, *, numbers: dict[int, int]) -> str:
+    """Give citation marks their new numbers; marks without one are dropped with the blank before them."""
+
+    def replace(mark: re.Match[str]) -> str:
+        number = numbers.get(int(mark[2]))
+        return f"{mark[1]}[{number}]" if number else ""
+
+    return re.sub(r"([ \t]*)\[(\d{1,2})\]", replace, text)
+
+
+def _letters(text: str) -> str:
+    text = re.sub(r"\]\([^)]*\)|\[\d{1,2}\]|https?://\S+", " ", unicodedata.normalize("NFKC", text).casefold())
+    return re.sub(r"[\W_]+", " ", text).strip()
+
+
+def _grams(text: str) -> frozenset[str]:
+    """Pairs of characters where words have no blanks between them, else the 4-grams of each word."""
+    found: set[str] = set()
+    for word in _letters(text).split():
+        if _UNSPACED.search(word):
+            found.update(word[i : i + 2] for i in range(len(word) - 1))
+        elif len(word) >= 4:
+            found.update(word[i : i + 4] for i in range(len(word) - 3))
+    return frozenset(found)
+
+
+def _word_runs(text: str) -> frozenset[tuple[str, ...]]:
+    words = _letters(text).split()
+    return frozenset(tuple(words[i : i + _LEAK_WORDS]) for i in range(len(words) - _LEAK_WORDS + 1))

@@ -1,0 +1,281 @@
+"""From a customer's message to an answer: understand, search, decide, then quote, compose, ask back or hand off.
+
+Takes search and engine as they come, so it needs neither database nor model. It never raises for what a customer can cause,
+and an engine that is busy or broken makes the answer plainer, not absent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chatbot.answering.answers import Answer, AnswerKind, Citation, Match, Progress, Question, Ranking, Search, Waiting
+from chatbot.answering.composing import Composed, compose
+from chatbot.answering.decisions import decide
+from chatbot.answering.grounding import Checker
+from chatbot.answering.language import detect
+from chatbot.answering.prompting import Turn
+from chatbot.answering.understanding import asks_for_person, points_back, split_questions
+from chatbot.answering.wording import phrase, speaks
+from chatbot.engine.requests import Engine, EngineError, FinishReason, GenerationOutput
+
+__all__ = ["Answer", "Citation", "Match", "Progress", "Question", "Ranking", "Search", "Turn", "Waiting", "answer"]
+
+MAX_MATCHES = 5
+MAX_CHOICES = 4
+_CONTEXT_TURNS = 2
+# A search with what was said before replaces the plain one unless it is clearly less sure.
+_CONTEXT_SHARE = 0.8
+
+
+@dataclass
+class _Work:
+    """One question on its way. sources: the entries the answer is to come from, best first."""
+
+    question: Question
+    language: str
+    started: float
+    ranking: Ranking | None = None
+    sources: Sequence[Match] = ()
+    decision: AnswerKind = "handoff"
+    reason: str = ""
+    several: bool = False
+    trace: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def confidence(self) -> float:
+        return self.ranking.confidence if self.ranking and self.ranking.matches else 0.0
+
+    @property
+    def same_language(self) -> bool:
+        return bool(self.sources) and self.sources[0].locale == self.language
+
+
+def answer(
+    question: Question, *, search: Search, engine: Engine, should_stop: Callable[[], bool]
+) -> Iterator[Progress | Waiting | Answer]:
+    """Answer one message; the last item is the Answer.
+
+    1. Tell the language; hand off at once when a person is asked for.
+    2. Search: the message, and where it helps its separate questions or what was said before.
+    3. Decide.
+    4. Quote the published answer, compose, ask back or hand off.
+    """
+    work = _Work(question, language=detect(question.text, fallback=question.locale), started=time.monotonic())
+    if asks_for_person(question.text):
+        work.reason = "asked"
+        yield _end(work, text=phrase("person", language=work.language))
+        return
+    _search(work, search)
+    _decide(work)
+    if work.decision == "compose":
+        yield from _compose(work, engine=engine, should_stop=should_stop)
+    else:
+        yield _without_model(work)
+
+
+def _search(work: _Work, search: Search) -> None:
+    """Find the entries the answer may come from, and note how."""
+    question = work.question
+    before = tuple(turn.text for turn in question.history if turn.role == "user")[-_CONTEXT_TURNS:]
+    begun = time.monotonic()
+    ranking = search(question.text, locale=work.language, limit=MAX_MATCHES)
+    if before and points_back(question.text):
+        with_context = search(question.text, locale=work.language, limit=MAX_MATCHES, context=before)
+        if with_context.matches and with_context.confidence >= _CONTEXT_SHARE * ranking.confidence:
+            ranking = with_context
+            work.trace["context_turns"] = len(before)
+    work.ranking, work.sources = ranking, ranking.matches
+    parts = split_questions(question.text)
+    if len(parts) > 1:
+        _search_parts(work, parts, search)
+    work.trace["ranked"] = [{"key": m.key, "locale": m.locale, "score": round(float(m.score), 4)} for m in ranking.matches]
+    work.trace["confidence"] = round(float(work.confidence), 4)
+    work.trace["search_ms"] = _ms_since(begun)
+    work.trace["search_steps_ms"] = dict(getattr(ranking, "timings_ms", {}))
+
+
+def _search_parts(work: _Work, parts: Sequence[str], search: Search) -> None:
+    """Search each question of a message; where they lead to different entries, the answer needs them all."""
+    found: dict[int, Match] = {}
+    for part in parts:
+        ranking = search(part, locale=work.language, limit=1)
+        if ranking.matches and decide(ranking.confidence) in ("direct", "compose"):
+            found.setdefault(ranking.matches[0].faq_id, ranking.matches[0])
+    work.trace["questions"] = len(parts)
+    if len(found) > 1:
+        work.several = True
+        work.sources = list(found.values())
+
+
+def _decide(work: _Work) -> None:
+    """Choose the kind of answer; a published text is quoted only where it can stand as the whole answer."""
+    decision = decide(work.confidence) if work.sources else "handoff"
+    follow_up = "context_turns" in work.trace
+    if work.several:
+        decision, work.reason = "compose", "several_questions"
+    elif follow_up and decision in ("direct", "clarify"):
+        decision, work.reason = "compose", "follow_up"
+    elif decision == "direct" and not work.same_language:
+        decision, work.reason = "compose", "other_language"
+    else:
+        work.reason = {"direct": "confident", "compose": "moderate", "clarify": "unsure", "handoff": "unknown"}[decision]
+    work.decision = decision
+
+
+def _without_model(work: _Work) -> Answer:
+    if work.decision == "direct":
+        return _quote(work, work.sources[:1])
+    if work.decision == "clarify":
+        own = [match for match in work.sources if match.locale == work.language]
+        choices = dict.fromkeys(match.question for match in own or work.sources)
+        return _end(work, text=phrase("clarify", language=work.language), choices=tuple(choices)[:MAX_CHOICES])
+    return _end(work, text=_unknown_text(work))
+
+
+def _compose(work: _Work, *, engine: Engine, should_stop: Callable[[], bool]) -> Iterator[Progress | Waiting | Answer]:
+    composed = None
+    first_text_at = None
+    try:
+        steps = compose(
+            work.question,
+            matches=work.sources,
+            language=work.language,
+            engine=engine,
+            should_stop=should_stop,
+            deadline_at=work.started + work.question.deadline_s,
+        )
+        for step in steps:
+            if isinstance(step, Composed):
+                composed = step
+            else:
+                first_text_at = first_text_at or (time.monotonic() if isinstance(step, Progress) else None)
+                yield step
+    except EngineError as error:
+        yield _fall_back(work, reason=error.code)
+        return
+    assert composed is not None  # compose always ends with it
+    work.trace.update(_trace_of(composed))
+    yield _ended(work, composed, ttft_ms=None if first_text_at is None else (first_text_at - work.started) * 1000)
+
+
+def _ended(work: _Work, composed: Composed, *, ttft_ms: float | None) -> Answer:
+    """Turn what the model wrote, or did not, into the answer."""
+    output = composed.output
+    if composed.outcome in ("written", "cancelled"):
+        finish = output.finish_reason
+        if finish == "cancelled" and composed.outcome == "written":
+            finish = "stop"  # we stopped at NO_ANSWER after some text; the customer did not
+        citations = [_citation(match, number=number) for number, match in composed.cited.items()]
+        return _end(work, text=composed.text, citations=citations, output=output, finish_reason=finish, ttft_ms=ttft_ms)
+    if composed.outcome == "no_answer":
+        return _declined(work, output=output)
+    return _fall_back(work, reason=composed.outcome, composed=composed)
+
+
+def _declined(work: _Work, *, output: GenerationOutput) -> Answer:
+    """The model found no answer in the passages. Where the search was sure, its entry is shown all the same."""
+    work.trace["fallback"] = "model_declined"
+    if decide(work.confidence) == "direct" and work.reason == "other_language":
+        return _quote(work, work.sources[:1], output=output)
+    work.decision = "clarify" if decide(work.confidence) != "handoff" or work.several else "handoff"
+    work.reason = "model_declined"
+    return _without_model(work)
+
+
+def _fall_back(work: _Work, *, reason: str, composed: Composed | None = None) -> Answer:
+    """Answer without the model's words: the source's own text where the search is sure enough, else a question back."""
+    work.trace["fallback"] = reason
+    confident = work.several or decide(work.confidence) in ("direct", "compose")
+    if not confident:
+        work.decision = "clarify"
+        return _without_model(work)
+    if composed is None:
+        work.decision = "direct"
+    return _quote(work, _best_sources(work, composed), output=composed.output if composed else None)
+
+
+def _best_sources(work: _Work, composed: Composed | None) -> Sequence[Match]:
+    """The entries to quote: all of several questions, what the model cited, or what its words came from; else the first."""
+    if work.several:
+        return work.sources
+    if composed is None:
+        return work.sources[:1]
+    if composed.cited:
+        return list(composed.cited.values())[:1]
+    support = Checker([match.answer for match in work.sources]).support(" ".join(item["sentence"] for item in composed.withheld))
+    return [work.sources[support.index(max(support))]]
+
+
+def _quote(work: _Work, matches: Sequence[Match], *, output: GenerationOutput | None = None) -> Answer:
+    """The published answers, word for word; in another language they are announced as such."""
+    parts = []
+    for match in matches:
+        foreign = match.locale != work.language
+        intro = phrase("source", language=work.language, of_language=match.locale) + "\n\n" if foreign else ""
+        parts.append(intro + match.answer)
+    citations = [_citation(match, number=number) for number, match in enumerate(matches, start=1)]
+    return _end(work, text="\n\n".join(parts), citations=citations, output=output)
+
+
+def _end(
+    work: _Work,
+    *,
+    text: str,
+    citations: Sequence[Citation] = (),
+    choices: tuple[str, ...] = (),
+    output: GenerationOutput | None = None,
+    finish_reason: FinishReason = "stop",
+    ttft_ms: float | None = None,
+) -> Answer:
+    total_ms = _ms_since(work.started)
+    trace = {"decision": work.decision, "reason": work.reason, "language": work.language, **work.trace, "total_ms": total_ms}
+    return Answer(
+        text=text,
+        decision=work.decision,
+        language=work.language,
+        citations=tuple(citations),
+        choices=choices,
+        trace=trace,
+        finish_reason=finish_reason,
+        prompt_tokens=output.prompt_tokens if output else 0,
+        completion_tokens=output.completion_tokens if output else 0,
+        ttft_ms=total_ms if ttft_ms is None and text else ttft_ms,
+        model_version=output.model_version if output else "",
+    )
+
+
+def _trace_of(composed: Composed) -> dict[str, Any]:
+    output = composed.output
+    return {
+        "outcome": composed.outcome,
+        "withheld": composed.withheld,
+        "finish_reason": output.finish_reason,
+        "error_code": output.error_code,
+        "model": output.model_version,
+        "prompt_tokens": output.prompt_tokens,
+        "reused_tokens": output.reused_tokens,
+        "completion_tokens": output.completion_tokens,
+        "queued_ms": round(output.queued_ms, 1),
+        "model_ttft_ms": None if output.ttft_ms is None else round(output.ttft_ms, 1),
+        "model_ms": round(output.total_ms, 1),
+    }
+
+
+def _unknown_text(work: _Work) -> str:
+    """The company's own words in the customer's language, else ours in it, else the company's English ones."""
+    company, language = work.question.company, work.language
+    own = {**company.unknown}
+    if language in own or language.split("-")[0] in own or not speaks(language):
+        return company.text("unknown", locale=language)
+    return phrase("unknown", language=language)
+
+
+def _citation(match: Match, *, number: int) -> Citation:
+    return Citation(number=number, key=match.key, title=match.question, faq_id=match.faq_id, revision=match.revision)
+
+
+def _ms_since(moment: float) -> float:
+    return round((time.monotonic() - moment) * 1000, 1)

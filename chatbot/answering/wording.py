@@ -1,0 +1,92 @@
+"""The few sentences the pipeline says itself, in the languages customers write in. The rest is the company's or the model's."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from chatbot.answering.language import NAMES
+
+Phrase = Literal["clarify", "unknown", "person", "source"]
+
+# clarify: before the offered questions. unknown: nothing is known. person: a person was asked for. source: before a text that
+# exists only in another language ({language}, in English, names it).
+_TEXTS: dict[Phrase, dict[str, str]] = {
+    "clarify": {
+        "en": "I want to be sure I answer the right question. Did you mean one of these?",
+        "zh-hans": "我想先确认您的问题。您想问的是下面哪一个？",
+        "zh-hant": "我想先確認您的問題。您想問的是下面哪一個？",
+        "ja": "ご質問を確認させてください。次のどれに当てはまりますか？",
+        "ko": "질문을 정확히 이해하고 싶습니다. 다음 중 어떤 것인가요?",
+        "de": "Ich möchte sicher die richtige Frage beantworten. Meinten Sie eine von diesen?",
+        "fr": "Je voudrais être sûr de répondre à la bonne question. Vouliez-vous dire l'une de celles-ci ?",
+        "es": "Quiero responder a la pregunta correcta. ¿Se refiere a una de estas?",
+        "it": "Vorrei rispondere alla domanda giusta. Intendeva una di queste?",
+        "pt": "Quero responder à pergunta certa. Quis dizer uma destas?",
+        "nl": "Ik wil graag de juiste vraag beantwoorden. Bedoelde u een van deze?",
+        "pl": "Chcę odpowiedzieć na właściwe pytanie. Czy chodzi o jedno z tych?",
+        "ru": "Хочу ответить именно на ваш вопрос. Вы имели в виду один из этих?",
+        "ar": "أريد التأكد من سؤالك. هل تقصد أحد هذه الأسئلة؟",
+        "he": "אני רוצה לענות על השאלה הנכונה. האם התכוונת לאחת מאלה?",
+    },
+    "unknown": {
+        "en": "I'm sorry, I don't know that. Shall I get a person to help you?",
+        "zh-hans": "抱歉，这个问题我不知道答案。要为您转接人工客服吗？",
+        "zh-hant": "抱歉，這個問題我不知道答案。要為您轉接真人客服嗎？",
+        "ja": "申し訳ありませんが、わかりかねます。担当者におつなぎしましょうか？",
+        "ko": "죄송합니다. 답을 알지 못합니다. 상담원을 연결해 드릴까요?",
+        "de": "Das weiß ich leider nicht. Soll ich einen Menschen dazuholen?",
+        "fr": "Je suis désolé, je ne le sais pas. Voulez-vous parler à une personne ?",
+        "es": "Lo siento, no lo sé. ¿Quiere que le atienda una persona?",
+        "it": "Mi dispiace, non lo so. Desidera parlare con una persona?",
+        "pt": "Lamento, não sei responder. Quer falar com uma pessoa?",
+        "nl": "Dat weet ik helaas niet. Zal ik er een medewerker bij halen?",
+        "pl": "Przykro mi, nie wiem tego. Czy połączyć z pracownikiem?",
+        "ru": "К сожалению, я этого не знаю. Позвать сотрудника?",
+        "ar": "عذرًا، لا أعرف الإجابة. هل تريد التحدث مع موظف؟",
+        "he": "מצטערים, אין לי תשובה לכך. להעביר אותך לנציג?",
+    },
+    "person": {
+        "en": "Of course. You can talk to a person here.",
+        "zh-hans": "好的，您可以在这里转接人工客服。",
+        "zh-hant": "好的，您可以在這裡轉接真人客服。",
+        "ja": "承知しました。こちらから担当者におつなぎできます。",
+        "ko": "네, 여기에서 상담원과 연결하실 수 있습니다.",
+        "de": "Gern. Sie können hier mit einem Menschen sprechen.",
+        "fr": "Bien sûr. Vous pouvez parler ici à une personne.",
+        "es": "Por supuesto. Aquí puede hablar con una persona.",
+        "it": "Certo. Qui può parlare con una persona.",
+        "pt": "Claro. Pode falar aqui com uma pessoa.",
+        "nl": "Natuurlijk. U kunt hier met een medewerker praten.",
+        "pl": "Oczywiście. Tutaj można porozmawiać z pracownikiem.",
+        "ru": "Конечно. Здесь можно поговорить с сотрудником.",
+        "ar": "بالتأكيد. يمكنك التحدث مع موظف هنا.",
+        "he": "בוודאי. אפשר לדבר כאן עם נציג.",
+    },
+    "source": {
+        "en": "This is what our help pages say (in {language}):",
+        "zh-hans": "以下是我们帮助页面的原文（{language}）：",
+        "zh-hant": "以下是我們說明頁面的原文（{language}）：",
+        "ja": "ヘルプページの原文です（{language}）：",
+        "ko": "도움말 원문입니다({language}):",
+        "de": "Das steht auf unseren Hilfeseiten ({language}):",
+        "fr": "Voici ce que disent nos pages d'aide ({language}) :",
+        "es": "Esto dicen nuestras páginas de ayuda ({language}):",
+        "it": "Ecco cosa dicono le nostre pagine di aiuto ({language}):",
+        "pt": "É isto que dizem as nossas páginas de ajuda ({language}):",
+        "nl": "Dit staat op onze hulppagina's ({language}):",
+        "pl": "Tak mówią nasze strony pomocy ({language}):",
+        "ru": "Вот что написано в нашей справке ({language}):",
+        "ar": "هذا ما تقوله صفحات المساعدة لدينا ({language}):",
+        "he": "כך כתוב בדפי העזרה שלנו ({language}):",
+    },
+}
+
+
+def phrase(name: Phrase, *, language: str, of_language: str = "") -> str:
+    """Return the sentence in this language, else in English."""
+    texts = _TEXTS[name]
+    return (texts.get(language) or texts["en"]).format(language=NAMES.get(of_language, of_language))
+
+
+def speaks(language: str) -> bool:
+    return language in _TEXTS["unknown"]

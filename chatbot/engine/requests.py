@@ -84,6 +84,7 @@ class GenerationOutput:
     total_ms: float = 0.0
     model_version: str = ""
     error_code: str = ""
+    tokens: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

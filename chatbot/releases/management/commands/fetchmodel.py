@@ -28,4 +28,6 @@ class Command(BaseCommand):
             folder = fetch_model(options["source"], models_dir=models_dir, progress=not options["no_progress"])
         except ModelRefused as error:
             raise CommandError(f"{error} [{error.code}]") from error
+        except KeyboardInterrupt:
+            raise CommandError("stopped; run the same command again to go on with what has come", returncode=130) from None
         self.stdout.write(f"{folder}")

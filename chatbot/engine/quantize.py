@@ -1,0 +1,205 @@
+"""Int8 linear layers for the CPU, through oneDNN's packed kernels.
+
+Weights are symmetric int8, one scale an output channel. Activations are quantised per row while the model runs, so a row's
+digits never depend on its neighbours in the batch. Layers that narrow (a feed-forward block's way back) carry outliers: their
+rows are sent as two int8 terms, coarse and fine, which costs a second row instead of a second, wider copy of the weights.
+
+The operators are private to torch: torch is pinned, and `check_kernels` compares them with float arithmetic at every start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
+
+import torch
+from transformers.pytorch_utils import Conv1D
+
+from chatbot.engine.requests import EngineError
+
+# Siblings that read the same input and are computed in one call.
+FUSED_SIBLINGS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
+# Smaller layers (routers, heads of a few classes) gain nothing.
+MIN_WEIGHTS = 1024
+# A layer whose input is at least this many times wider than its output gets the second activation term.
+NARROWING = 2
+FINE_STEPS = 254.0
+
+
+def quantize_weight(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Round (out, in) weights to int8. Returns them with float32 scales (out,)."""
+    scale = (weight.abs().amax(dim=1).float() / 127).clamp_(min=1e-12)
+    return torch.div(weight.float(), scale.unsqueeze(1)).round_().to(torch.int8), scale
+
+
+class Int8Linear(torch.nn.Module):
+    """A linear layer over packed int8 weights; keeps no other copy of them."""
+
+    def __init__(
+        self, weight: torch.Tensor, *, scale: torch.Tensor, bias: torch.Tensor | None, two_terms: bool, out_dtype: torch.dtype
+    ) -> None:
+        super().__init__()
+        self.out_features, self.in_features = weight.shape
+        self.two_terms = two_terms
+        self.out_dtype = out_dtype
+        self._packed = torch.ops.onednn.qlinear_prepack(weight, None)
+        self._scale = scale.contiguous()
+        self._zero = torch.zeros(len(scale), dtype=torch.int64)
+        self._bias = None if bias is None else bias.detach().float()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rows = x.reshape(-1, self.in_features).float()
+        step = rows.abs().amax(dim=-1, keepdim=True).clamp_(min=1e-12).div_(127)
+        rows = rows / step
+        # The kernels are fast for unsigned input only: shift by 128 and tell them so.
+        if self.two_terms:
+            coarse = rows.round()
+            fine = rows.sub_(coarse).mul_(FINE_STEPS)
+            both = self._product(torch.cat((coarse, fine)).add_(128.5).to(torch.uint8))
+            out = both[: len(rows)].add_(both[len(rows) :], alpha=1 / FINE_STEPS)
+        else:
+            out = self._product(rows.add_(128.5).to(torch.uint8))
+        out.mul_(step)
+        if self._bias is not None:
+            out.add_(self._bias)
+        return out.to(self.out_dtype).reshape(*x.shape[:-1], self.out_features)
+
+    def _product(self, rows: torch.Tensor) -> torch.Tensor:
+        """Multiply uint8 rows (zero at 128) by the weights. Returns float32 (rows, out)."""
+        product: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
+            rows, 1.0, 128, self._packed, self._scale, self._zero, None, 1.0, 0, torch.float32, "none", [], ""
+        )
+        return product
+
+
+class FusedLinear(torch.nn.Module):
+    """Several layers of one input computed at once: the first member to be called computes, the others collect."""
+
+    def __init__(self, linear: Int8Linear, *, sizes: list[int]) -> None:
+        super().__init__()
+        self.linear = linear
+        self._sizes = sizes
+        self._input: torch.Tensor | None = None
+        self._parts: list[torch.Tensor] = []
+
+    def part(self, index: int, x: torch.Tensor) -> torch.Tensor:
+        if x is not self._input:
+            self._parts = list(self.linear(x).split(self._sizes, dim=-1))
+            self._input = x
+        part = self._parts[index]
+        if index == len(self._sizes) - 1:  # the last one: hold on to nothing
+            self._input, self._parts = None, []
+        return part
+
+
+class FusedMember(torch.nn.Module):
+    """Stands where one of the fused layers stood."""
+
+    def __init__(self, fused: FusedLinear, *, index: int) -> None:
+        super().__init__()
+        self._fused = [fused]  # in a list: the module belongs to the first sibling's parent only once
+        self._index = index
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self._fused[0].part(self._index, x)
+
+
+@dataclass(frozen=True)
+class LinearGroup:
+    """Linear layers of one parent that become one int8 layer; usually a single one."""
+
+    parent: torch.nn.Module
+    path: str
+    names: tuple[str, ...]
+
+    def modules(self) -> list[torch.nn.Module]:
+        return [getattr(self.parent, name) for name in self.names]
+
+    def weight(self) -> torch.Tensor:
+        """All rows, (out, in). transformers' Conv1D stores (in, out)."""
+        weights = [m.weight.detach().t() if isinstance(m, Conv1D) else m.weight.detach() for m in self.modules()]
+        return weights[0].contiguous() if len(weights) == 1 else torch.cat(weights)
+
+    def bias(self) -> torch.Tensor | None:
+        modules = self.modules()
+        if all(m.bias is None for m in modules):
+            return None
+        parts = [torch.zeros(_out_features(m)) if m.bias is None else m.bias.detach().float() for m in modules]
+        return torch.cat(parts)
+
+
+def linear_groups(model: torch.nn.Module) -> Iterator[LinearGroup]:
+    """Yield the layers to quantise, fused where they may be. The list is complete before any is replaced."""
+    groups = []
+    for path, parent in model.named_modules():
+        names = [name for name, child in parent.named_children() if _is_linear(child)]
+        for siblings in FUSED_SIBLINGS:
+            if all(name in names for name in siblings) and len({getattr(parent, n).in_features for n in siblings}) == 1:
+                groups.append(LinearGroup(parent, f"{path}.{siblings[0]}", siblings))
+                names = [name for name in names if name not in siblings]
+        groups.extend(LinearGroup(parent, f"{path}.{name}".lstrip("."), (name,)) for name in names)
+    yield from groups
+
+
+def quantize_linears(model: torch.nn.Module, *, stored: MutableMapping[str, torch.Tensor] | None = None) -> Iterator[tuple[str, torch.Tensor]]:
+    """Replace the model's linear layers one group after the other, freeing each original.
+
+    With `stored`, take the int8 weights from there (the model may then be on the meta device); else compute and yield them.
+    """
+    head = model.get_output_embeddings()  # type: ignore[operator]
+    for group in linear_groups(model):
+        modules = group.modules()
+        two_terms = modules[0] is not head and _in_features(modules[0]) >= NARROWING * sum(map(_out_features, modules))
+        out_dtype = torch.float32 if modules[0] is head else modules[0].weight.dtype
+        if stored is None:
+            weight, scale = quantize_weight(group.weight())
+            bias = group.bias()
+        else:
+            weight, scale, bias = stored[f"{group.path}.int8"], stored[f"{group.path}.scale"], stored.get(f"{group.path}.bias")
+        linear = Int8Linear(weight, scale=scale, bias=bias, two_terms=two_terms, out_dtype=out_dtype)
+        _replace(group, linear, sizes=[_out_features(module) for module in modules])
+        if stored is None:
+            yield f"{group.path}.int8", weight
+            yield f"{group.path}.scale", scale
+            if bias is not None:
+                yield f"{group.path}.bias", bias
+        else:
+            for kind in ("int8", "scale", "bias"):
+                stored.pop(f"{group.path}.{kind}", None)
+
+
+def check_kernels() -> None:
+    """Compare the int8 layer with float arithmetic. Raises EngineError when this processor or torch computes something else."""
+    generator = torch.Generator().manual_seed(1)
+    weight = torch.randn(96, 128, generator=generator)
+    x = torch.randn(5, 128, generator=generator)
+    int8, scale = quantize_weight(weight)
+    expected = x @ weight.t()
+    for two_terms in (False, True):
+        try:
+            got = Int8Linear(int8, scale=scale, bias=None, two_terms=two_terms, out_dtype=torch.float32)(x)
+        except RuntimeError as error:
+            raise EngineError("int8_unsupported", "this machine has no int8 kernels; set the model's dtype to bfloat16") from error
+        if float((got - expected).norm() / expected.norm()) > 0.03:
+            raise EngineError("int8_unsupported", "int8 kernels give wrong results here; set the model's dtype to bfloat16")
+
+
+def _is_linear(module: torch.nn.Module) -> bool:
+    return type(module) in (torch.nn.Linear, Conv1D) and module.weight.numel() >= MIN_WEIGHTS
+
+
+def _out_features(module: torch.nn.Module) -> int:
+    return int(module.nf if isinstance(module, Conv1D) else module.out_features)
+
+
+def _in_features(module: torch.nn.Module) -> int:
+    return int(module.weight.shape[0] if isinstance(module, Conv1D) else module.in_features)
+
+
+def _replace(group: LinearGroup, linear: Int8Linear, *, sizes: list[int]) -> None:
+    if len(group.names) == 1:
+        setattr(group.parent, group.names[0], linear)
+        return
+    fused = FusedLinear(linear, sizes=sizes)
+    for index, name in enumerate(group.names):
+        setattr(group.parent, name, FusedMember(fused, index=index))

@@ -1,0 +1,125 @@
+"""Which tokens of which jobs go through the model in the next step. Pure Python: no tensors, no clock, no threads.
+
+A job is prompt and answer in one list of token ids; `computed` says how many of them have keys and values in its slot.
+What is left is one token while it decodes and many while its prompt is read, so both are the same kind of segment.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+# Rows of prompt per step while others decode: 256 keeps the matrix units busy and a running answer waits for one step only.
+PREFILL_CHUNK_TOKENS = 256
+
+
+@dataclass(eq=False)
+class Job:
+    """One request as the scheduler sees it.
+
+    tokens: prompt and answer so far. computed: how many of them are in the slot. draft: guessed tokens to verify in this step.
+    shared_tokens: length of the system prompt, the only part that other conversations may share.
+    """
+
+    job_id: int
+    conversation: str
+    tokens: list[int]
+    max_new_tokens: int
+    shared_tokens: int = 0
+    computed: int = 0
+    reused: int = 0
+    slot: int = -1
+    draft: list[int] = field(default_factory=list)
+    prompt_tokens: int = 0
+
+    def __post_init__(self) -> None:
+        self.prompt_tokens = len(self.tokens)
+
+    @property
+    def pending(self) -> int:
+        return len(self.tokens) - self.computed
+
+    @property
+    def new_tokens(self) -> int:
+        return len(self.tokens) - self.prompt_tokens
+
+
+@dataclass(frozen=True)
+class Segment:
+    """`tokens` of one job at positions `start` and up. The last `logit_rows` of them each choose a next token."""
+
+    job: Job
+    start: int
+    tokens: list[int]
+    logit_rows: int
+
+
+class QueueFull(Exception):
+    """The waiting room has no seat left."""
+
+
+class Scheduler:
+    """Waiting and running jobs. The caller holds the engine's lock around `enqueue`, `remove` and `admit`."""
+
+    def __init__(self, *, max_running: int, max_waiting: int, prefill_chunk: int = PREFILL_CHUNK_TOKENS) -> None:
+        self.max_running = max_running
+        self.max_waiting = max_waiting
+        self.prefill_chunk = prefill_chunk
+        self.running: list[Job] = []
+        self._waiting: OrderedDict[str, deque[Job]] = OrderedDict()  # conversation -> its jobs, in order of their turn
+        self._waiting_count = 0
+
+    @property
+    def waiting_count(self) -> int:
+        return self._waiting_count
+
+    def waiting(self) -> Iterable[Job]:
+        return [job for jobs in self._waiting.values() for job in jobs]
+
+    def enqueue(self, job: Job) -> None:
+        """Seat a job. Raises QueueFull when every seat and every running place is taken."""
+        free_places = self.max_running - len(self.running)
+        if self._waiting_count >= self.max_waiting + max(0, free_places):
+            raise QueueFull
+        self._waiting.setdefault(job.conversation, deque()).append(job)
+        self._waiting_count += 1
+
+    def remove(self, job: Job) -> None:
+        """Forget a job, waiting or running. Unknown jobs are ignored."""
+        if job in self.running:
+            self.running.remove(job)
+            return
+        jobs = self._waiting.get(job.conversation)
+        if jobs and job in jobs:
+            jobs.remove(job)
+            self._waiting_count -= 1
+            if not jobs:
+                del self._waiting[job.conversation]
+
+    def admit(self) -> list[Job]:
+        """Move jobs from waiting to running while there is room: one conversation after the other, each in its own order."""
+        admitted = []
+        while self._waiting and len(self.running) < self.max_running:
+            conversation, jobs = self._waiting.popitem(last=False)
+            admitted.append(jobs.popleft())
+            self._waiting_count -= 1
+            if jobs:
+                self._waiting[conversation] = jobs  # to the back: the other conversations come first
+            self.running.append(admitted[-1])
+        return admitted
+
+    def plan(self) -> list[Segment]:
+        """Pick the next step: every decoding job, then prompts in order of admission up to `prefill_chunk` tokens in all."""
+        segments = []
+        budget = self.prefill_chunk
+        for job in self.running:
+            if job.pending == 1:
+                segments.append(Segment(job, job.computed, job.tokens[-1:] + job.draft, 1 + len(job.draft)))
+        for job in self.running:
+            if job.pending > 1 and budget > 0:
+                count = min(budget, job.pending)
+                budget -= count
+                last = count == job.pending
+                segments.append(Segment(job, job.computed, job.tokens[job.computed : job.computed + count], int(last)))
+        return segments

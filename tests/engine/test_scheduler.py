@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+
+from chatbot.engine.scheduler import Job, QueueFull, Scheduler
+
+
+def job(number: int, *, conversation: str = "", tokens: int = 10, computed: int = 0) -> Job:
+    made = Job(number, conversation or f"c{number}", list(range(tokens)), max_new_tokens=5)
+    made.computed = computed
+    return made
+
+
+def scheduler(*jobs: Job, max_running: int = 4, max_waiting: int = 4, prefill_chunk: int = 16) -> Scheduler:
+    made = Scheduler(max_running=max_running, max_waiting=max_waiting, prefill_chunk=prefill_chunk)
+    for one in jobs:
+        made.enqueue(one)
+    return made
+
+
+def test_conversations_take_turns() -> None:
+    rooms = scheduler(job(1, conversation="a"), job(2, conversation="a"), job(3, conversation="a"), job(4, conversation="b"))
+    assert [one.job_id for one in rooms.admit()] == [1, 4, 2, 3]
+
+
+def test_a_late_conversation_does_not_wait_for_a_whole_backlog() -> None:
+    rooms = scheduler(*(job(n, conversation="a") for n in range(4)), max_running=1)
+    first = rooms.admit()[0]
+    rooms.enqueue(job(9, conversation="b"))
+    rooms.remove(first)
+    assert [rooms.admit()[0].job_id for _ in range(1)] == [1]
+    rooms.remove(rooms.running[0])
+    assert rooms.admit()[0].job_id == 9
+
+
+def test_queue_counts_free_running_places() -> None:
+    rooms = scheduler(*(job(n) for n in range(6)), max_running=2, max_waiting=4)
+    with pytest.raises(QueueFull):
+        rooms.enqueue(job(7))
+    assert len(rooms.admit()) == 2
+    assert rooms.waiting_count == 4
+    with pytest.raises(QueueFull):
+        rooms.enqueue(job(7))
+
+
+def test_removed_jobs_are_gone_from_both_rooms() -> None:
+    one, two, three = job(1), job(2), job(3)
+    rooms = scheduler(one, two, three, max_running=1)
+    rooms.admit()
+    rooms.remove(one)
+    rooms.remove(two)
+    rooms.remove(two)
+    assert (rooms.running, rooms.waiting_count, list(rooms.waiting())) == ([], 1, [three])
+
+
+def test_decoding_jobs_go_first_and_prompts_share_the_chunk() -> None:
+    decoding, long, short = job(1, tokens=10, computed=9), job(2, tokens=12), job(3, tokens=30)
+    rooms = scheduler(long, decoding, short)
+    rooms.admit()
+    plan = [(s.job.job_id, s.start, len(s.tokens), s.logit_rows) for s in rooms.plan()]
+    assert plan == [(1, 9, 1, 1), (2, 0, 12, 1), (3, 0, 4, 0)]
+
+
+def test_a_long_prompt_is_read_in_chunks_without_a_choice_before_the_last() -> None:
+    long = job(1, tokens=40)
+    rooms = scheduler(long)
+    rooms.admit()
+    seen = []
+    while long.pending:
+        segment = rooms.plan()[0]
+        seen.append((segment.start, len(segment.tokens), segment.logit_rows))
+        long.computed += len(segment.tokens)
+    assert seen == [(0, 16, 0), (16, 16, 0), (32, 8, 1)]
+
+
+def test_a_draft_rides_along_and_every_row_of_it_chooses() -> None:
+    decoding = job(1, tokens=10, computed=9)
+    decoding.draft = [7, 8]
+    rooms = scheduler(decoding)
+    rooms.admit()
+    segment = rooms.plan()[0]
+    assert (segment.tokens, segment.start, segment.logit_rows) == ([9, 7, 8], 9, 3)

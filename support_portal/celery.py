@@ -25,13 +25,14 @@ def _generates(worker: Any) -> bool:
 
 @celeryd_after_setup.connect
 def load_model(sender: str, instance: Any, **kwargs: Any) -> None:
-    """Load the weights before the first task is taken. A model that does not load ends the worker with one sentence."""
+    """Load weights, embedder and search index before the first task is taken. A model that does not load ends the worker with one sentence."""
     if not _generates(instance):
         return
     from django.conf import settings  # Django is set up only now.
 
     from chatbot import runtime
     from chatbot.engine.requests import EngineError
+    from chatbot.knowledge import retrieval
     from chatbot.releases.versions import record_loaded
     from chatbot.telemetry import log_event
 
@@ -40,6 +41,7 @@ def load_model(sender: str, instance: Any, **kwargs: Any) -> None:
         engine = runtime.engine()
         if settings.ENGINE == "torch":
             record_loaded(engine.model_version, folder=runtime.model_folder())
+        retrieval.search("warm up", locale=settings.LANGUAGE_CODE)
     except EngineError as error:
         logger.critical("The model does not load (%s): %s", error.code, error)
         raise SystemExit(78) from error

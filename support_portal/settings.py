@@ -199,7 +199,6 @@ CELERY_TASK_ROUTES = {"conversations.reply": {"queue": "generation"}}
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "conversations.sweep", "schedule": REPLY_SWEEP_S, "options": {"expires": REPLY_SWEEP_S * 2}},
     "refresh-index": {"task": "knowledge.refresh_index", "schedule": 300.0, "options": {"expires": 300}},
 }
 
@@ -207,7 +206,9 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    # 503 is how health pages say "not yet"; everything else that fails is worth a line.
+    "filters": {"not_503": {"()": "django.utils.log.CallbackFilter", "callback": lambda r: getattr(r, "status_code", 0) != 503}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["not_503"]}},
     "root": {"handlers": ["console"], "level": env_choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))},
     "loggers": {"httpx": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
 }

@@ -20,7 +20,14 @@ pytestmark = pytest.mark.django_db
 
 
 def _worker(name: str = "host:1", **fields: Any) -> None:
-    state = {"model_version": "small-model", "slots": 8, "running": 2, "waiting": 1, "tokens_total": 99, "beat_at_ms": time.time_ns() // 1_000_000}
+    state = {
+        "model_version": "small-model",
+        "slots": 8,
+        "running": 2,
+        "waiting": 1,
+        "tokens_total": 99,
+        "beat_at_ms": time.time_ns() // 1_000_000,
+    }
     runtime.valkey().hset(f"worker:{name}", mapping=state | fields)
 
 

@@ -30,7 +30,9 @@ def may(user: User, right: str) -> bool:
 
 def requires(
     right: str,
-) -> Callable[[Callable[Concatenate[HttpRequest, Params], HttpResponseBase]], Callable[Concatenate[HttpRequest, Params], HttpResponseBase]]:
+) -> Callable[
+    [Callable[Concatenate[HttpRequest, Params], HttpResponseBase]], Callable[Concatenate[HttpRequest, Params], HttpResponseBase]
+]:
     """Let only signed-in people with this right pass: others sign in first, or get 403.
 
     Staff pages are written in English, whatever the browser asks for, so Django's own words on them are too.

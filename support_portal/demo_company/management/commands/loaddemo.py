@@ -1,0 +1,56 @@
+"""`manage.py loaddemo`: the demo company's FAQs, searchable at once, and three accounts to sign in with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from chatbot.engine.embedder import default_embedder
+from chatbot.knowledge.access import faqs_for_staff
+from chatbot.knowledge.importing import import_faqs
+from chatbot.knowledge.indexing import refresh_index
+from support_portal.demo_company.accounts import ensure_accounts
+
+FAQS_FILE = Path(__file__).resolve().parents[2] / "faqs.jsonl"
+
+
+class Command(BaseCommand):
+    help = "Load the demo company: its FAQs, its search index and three accounts. A second run changes nothing."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.stdout.write(self._load_faqs())
+        self.stdout.write(self._index())
+        path = settings.DATA_DIR / "demo-accounts.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        accounts = ensure_accounts(path, base_url=_base_url())
+        self.stdout.write(f"{len(accounts)} accounts; their passwords are in {path}")
+
+    def _load_faqs(self) -> str:
+        """Import into an empty knowledge base only: whoever has edited the demo's FAQs keeps the edits."""
+        known = faqs_for_staff().count()
+        if known:
+            return f"{known} FAQs are here already"
+        report = import_faqs(FAQS_FILE.read_bytes(), format="jsonl", author=None, enqueue=False)
+        if report.errors:
+            raise CommandError(f"{FAQS_FILE} is damaged: {report.errors[0]}")
+        return f"{report.created} FAQs imported"
+
+    def _index(self) -> str:
+        with tqdm(desc="Embedding", unit=" phrasings", disable=None, file=self.stderr) as bar:
+
+            def show(done: int, of: int) -> None:
+                bar.total = of
+                bar.update(done - bar.n)
+
+            found = refresh_index(embedder=default_embedder(), progress=show)
+        return f"{found.phrasings} phrasings of {found.faqs} FAQs are searchable ({found.embedded} embedded now)"
+
+
+def _base_url() -> str:
+    """Where the site is reached, as the one who started it has told us; the demo names its port there."""
+    origins: list[str] = settings.CSRF_TRUSTED_ORIGINS
+    return origins[0] if origins else "http://127.0.0.1:8000"

@@ -1,0 +1,92 @@
+"""Take FAQs in from a file, after showing what that would change, and give them out as one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import cast
+
+from asgiref.sync import sync_to_async
+from django.contrib import messages
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from chatbot.errors import ChatbotError
+from chatbot.knowledge.faq_files import Format, format_of
+from chatbot.knowledge.importing import export_faqs, import_faqs
+from support_portal.accounts.models import User
+from support_portal.accounts.roles import requires
+from support_portal.faqs.forms import ImportForm
+from support_portal.faqs.pending_import import forget_upload, keep_upload, kept_upload
+
+CONTENT_TYPES: dict[Format, str] = {"jsonl": "application/jsonl; charset=utf-8", "csv": "text/csv; charset=utf-8"}
+
+
+@requires("edit_faqs")
+@require_http_methods(["GET", "POST"])
+def upload(request: HttpRequest) -> HttpResponse:
+    """Choose a file; see what it would change."""
+    form = ImportForm(request.POST, request.FILES) if request.method == "POST" else ImportForm()
+    if request.method != "POST" or not form.is_valid():
+        return render(request, "faqs/import.html", {"section": "faqs", "form": form})
+    file = form.cleaned_data["file"]
+    content, file_format, user = file.read(), format_of(file.name), cast(User, request.user)
+    try:
+        report = import_faqs(content, format=file_format, author=user, dry_run=True)
+        token = "" if report.errors else keep_upload(content, user_id=user.pk)
+    except ChatbotError as error:
+        form.add_error(None, error.message)
+        return render(request, "faqs/import.html", {"section": "faqs", "form": form})
+    context = {
+        "section": "faqs",
+        "report": report,
+        "token": token,
+        "format": file_format,
+        "file_name": file.name,
+    }
+    return render(request, "faqs/import_preview.html", context)
+
+
+@requires("edit_faqs")
+@require_POST
+def confirm(request: HttpRequest) -> HttpResponse:
+    """Import what was looked at."""
+    user, token = cast(User, request.user), request.POST.get("token", "")
+    file_format = _format(request.POST.get("format", ""))
+    try:
+        report = import_faqs(kept_upload(token, user_id=user.pk), format=file_format, author=user, dry_run=False)
+    except ChatbotError as error:
+        messages.error(request, f"Nothing was imported: {error.message}")
+        return redirect("faqs:import")
+    if report.errors:
+        messages.error(request, "Nothing was imported: the FAQs have changed since you looked. Please choose the file again.")
+        return redirect("faqs:import")
+    forget_upload(token, user_id=user.pk)
+    messages.success(request, f"Imported: {report.created} new, {report.changed} changed, {report.unchanged} as they were.")
+    return redirect("faqs:list")
+
+
+@requires("edit_faqs")
+@require_GET
+def export(request: HttpRequest) -> HttpResponseBase:
+    file_format = _format(request.GET.get("format", ""))
+    name = f"faqs-{timezone.localdate():%Y-%m-%d}.{file_format}"
+    pieces = export_faqs(format=file_format)
+    # A server takes only iterators of its own kind without reading them to the end first.
+    body = _asynchronously(pieces) if isinstance(request, ASGIRequest) else pieces
+    response = StreamingHttpResponse(body, content_type=CONTENT_TYPES[file_format])
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _format(value: str) -> Format:
+    return "csv" if value == "csv" else "jsonl"
+
+
+async def _asynchronously(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    take = sync_to_async(next)
+    while (piece := await take(pieces, None)) is not None:
+        yield piece

@@ -99,7 +99,9 @@ def review(conversation_id: UUID, *, before_seq: int | None = None) -> ReviewedC
     if before_seq is not None:
         messages = messages.filter(seq__lt=before_seq)
     attempts = Generation.objects.select_related("feedback").order_by("-pk")
-    newest_first = list(messages.order_by("-seq").prefetch_related("citations", Prefetch("generations", attempts))[: PAGE_MESSAGES + 1])
+    newest_first = list(
+        messages.order_by("-seq").prefetch_related("citations", Prefetch("generations", attempts))[: PAGE_MESSAGES + 1]
+    )
     return ReviewedConversation(
         conversation=conversation,
         messages=[_reviewed(message) for message in reversed(newest_first[:PAGE_MESSAGES])],

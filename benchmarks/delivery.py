@@ -20,10 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.faults.customer import Customer, visitor_cookie  # noqa: E402
-from tests.stack import Stack, running_stack  # noqa: E402
-
-QUESTION = "How long does delivery take? And how do I get an invoice?"
-SENTENCES = [f"Part {number} of the answer is here. " for number in "one two three four five six seven eight nine ten".split()]
+from tests.stack import SENTENCES, TWO_QUESTIONS, Stack, running_stack  # noqa: E402
 
 
 async def measure(stack: Stack, *, chats: int, rounds: int) -> dict[str, float]:
@@ -56,14 +53,18 @@ async def one_answer(customer: Customer) -> tuple[float, list[float]]:
     before = len(customer.progress)
     offset_ms = time.time() * 1000 - time.monotonic() * 1000
     sent = time.monotonic()
-    client_id = await customer.ask(QUESTION)
+    client_id = await customer.ask(TWO_QUESTIONS)
     await customer.until_answered(client_id, timeout_s=120)
     frames = customer.progress[before:]
     return (frames[0][3] - sent) * 1000, [at * 1000 + offset_ms - sent_at_ms for _, _, _, at, sent_at_ms in frames]
 
 
 def quantile(values: list[float], share: float) -> float:
-    return round(statistics.quantiles(values, n=100, method="inclusive")[round(share * 100) - 1], 1) if len(values) > 1 else values[0]
+    return (
+        round(statistics.quantiles(values, n=100, method="inclusive")[round(share * 100) - 1], 1)
+        if len(values) > 1
+        else values[0]
+    )
 
 
 def main() -> None:
@@ -73,16 +74,14 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         script = Path(name) / "script.jsonl"
-        script.write_text(json.dumps({"match": "", "pieces": SENTENCES, "gap_s": 0.1}))
+        script.write_text(json.dumps({"match": "", "pieces": [f"{sentence} " for sentence in SENTENCES], "gap_s": 0.1}))
         environment = {"MODEL_MAX_RUNNING": "64", "MODEL_MAX_WAITING": "512"}
         with running_stack(Path(name) / "data", script=script, **environment) as stack:
             rows = [asyncio.run(measure(stack, chats=chats, rounds=options.rounds)) for chats in options.chats]
     print("chats  answers  lost  send->first frame p50/p99 ms  piece p50/p99 ms")
     for row in rows:
-        print(
-            f"{row['chats']:>5}  {row['answers']:>7}  {row['lost']:>4}  {row['first_frame_p50_ms']:>14} / {row['first_frame_p99_ms']:<10}"
-            f"  {row['piece_p50_ms']:>7} / {row['piece_p99_ms']}"
-        )
+        first = f"{row['first_frame_p50_ms']:>14} / {row['first_frame_p99_ms']:<10}"
+        print(f"{row['chats']:>5}  {row['answers']:>7}  {row['lost']:>4}  {first}  {row['piece_p50_ms']:>7} / {row['piece_p99_ms']}")
     for row in rows:
         print(json.dumps({"benchmark": "delivery", **row}))
 

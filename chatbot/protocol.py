@@ -4,7 +4,8 @@ A frame is a JSON object with a `type`. The browser sends `ClientFrame`s, the se
 came through the conversation's stream carry `stream_id`; a browser that reconnects names the last one it has. Every server
 frame states the whole of what it changes (a progress frame holds the answer so far, not a delta), so applying one twice,
 or missing all but the last, does no harm. Of two states of a reply the one with the higher `attempt` is newer; in the same
-attempt "pending" is older than any other status, and a higher progress `index` is newer. See docs/protocol.md, which is generated from this file.
+attempt "pending" is older than any other status, and a higher progress `index` is newer. See docs/protocol.md, which is
+generated from this file.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def announce_worker() -> None:
     """Say in Redis that this process answers, and how busy it is."""
     stats = engine().stats()
     key = f"worker:{socket.gethostname()}:{os.getpid()}"
-    fields = {
+    fields: dict[bytes | bytearray | memoryview[int] | str | float, bytes | bytearray | memoryview[int] | str | float] = {
         "model_version": stats.model_version,
         "slots": stats.slots,
         "running": stats.running,

@@ -16,7 +16,17 @@ logger = logging.getLogger("answerdesk")
 
 EVENTS: dict[str, frozenset[str]] = {
     "generation.finished": frozenset(
-        {"conversation", "generation", "decision", "finish_reason", "prompt_tokens", "completion_tokens", "ttft_ms", "total_ms", "model"}
+        {
+            "conversation",
+            "generation",
+            "decision",
+            "finish_reason",
+            "prompt_tokens",
+            "completion_tokens",
+            "ttft_ms",
+            "total_ms",
+            "model",
+        }
     ),
     "generation.failed": frozenset({"conversation", "generation", "attempt", "code", "total_ms"}),
     "generation.lost_lease": frozenset({"generation", "attempt"}),

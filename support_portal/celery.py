@@ -25,7 +25,7 @@ def _generates(worker: Any) -> bool:
 
 @celeryd_after_setup.connect
 def load_model(sender: str, instance: Any, **kwargs: Any) -> None:
-    """Load weights, embedder and search index before the first task is taken. A model that does not load ends the worker with one sentence."""
+    """Load weights, embedder and index before the first task. A model that does not load ends the worker with one sentence."""
     if not _generates(instance):
         return
     from django.conf import settings  # Django is set up only now.

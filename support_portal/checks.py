@@ -21,7 +21,11 @@ def reply_times(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
     s = settings
     rules = [
         ("answerdesk.E001", 3 * s.REPLY_HEARTBEAT_S <= s.REPLY_LEASE_S, "REPLY_LEASE_S must be at least three heartbeats long"),
-        ("answerdesk.E002", s.REPLY_LEASE_S + s.REPLY_SWEEP_S < s.REPLY_RECOVERY_S, "lease + sweep must be shorter than REPLY_RECOVERY_S"),
+        (
+            "answerdesk.E002",
+            s.REPLY_LEASE_S + s.REPLY_SWEEP_S < s.REPLY_RECOVERY_S,
+            "lease + sweep must be shorter than REPLY_RECOVERY_S",
+        ),
         (
             "answerdesk.E003",
             s.REPLY_MAX_ATTEMPTS * (s.REPLY_DEADLINE_S + s.REPLY_LEASE_S + s.REPLY_SWEEP_S) < s.BROKER_VISIBILITY_S,

@@ -136,7 +136,7 @@ TIME_ZONE = env_str("TIME_ZONE", "UTC")
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-# Without a build step of its own the demo serves static/ as it lies; `collectstatic` puts hashed names where production wants them.
+# The demo serves static/ as it lies; `collectstatic` makes hashed names for production.
 WHITENOISE_USE_FINDERS = True
 warnings.filterwarnings("ignore", message="No directory at", category=UserWarning)
 STATICFILES_STORAGE_BACKEND = (

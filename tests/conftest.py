@@ -12,6 +12,7 @@ from chatbot import runtime
 from chatbot.conversations.models import Customer
 from support_portal.accounts.models import User
 from support_portal.chat.visitors import COOKIE, _signer
+from tests.stack import Stack, running_stack, write_script
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +20,14 @@ def empty_valkey() -> Iterator[None]:
     """No stream, throttle or worker of an earlier test."""
     runtime.valkey().flushdb()
     yield
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole product in processes of its own, with a database of its own; started once, when the first test asks for it."""
+    folder = tmp_path_factory.mktemp("stack")
+    with running_stack(folder / "data", script=write_script(folder / "script.jsonl")) as running:
+        yield running
 
 
 @pytest.fixture

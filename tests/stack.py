@@ -25,6 +25,12 @@ STOP_TIMEOUT_S = 15
 # How a child of the demo is told apart by its command line.
 MARKS = {"web": "uvicorn", "generation": "generation@", "general": "general@", "valkey": "valkey-server", "beat": "beat"}
 
+# Leads to a composed answer, which the script writes: ten sentences, three seconds.
+TWO_QUESTIONS = "How long does delivery take? And how do I get an invoice?"
+NAMES = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
+SENTENCES = [f"Part {name} of the answer is here. [1]" for name in NAMES]
+SENTENCE_GAP_S = 0.3
+
 
 @dataclass
 class Stack:
@@ -73,6 +79,12 @@ class Stack:
             time.sleep(0.1)
 
 
+def write_script(path: Path) -> Path:
+    """What the scripted model says to anything."""
+    path.write_text(json.dumps({"match": "", "pieces": [f"{sentence} " for sentence in SENTENCES], "gap_s": SENTENCE_GAP_S}))
+    return path
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -84,7 +96,13 @@ def running_stack(data_dir: Path, *, script: Path | None = None, **environment: 
     """Run `make demo`'s own program with services of its own; yields once it has printed its ready line."""
     port = free_port()
     own = {key: value for key, value in os.environ.items() if key not in {"DATABASE_URL", "REDIS_URL", "SECRET_KEY"}}
-    own |= {"PORT": str(port), "DATA_DIR": str(data_dir), "ENGINE": "scripted", "ENGINE_SCRIPT": str(script or ""), "MESSAGES_PER_MINUTE": "100000"}
+    own |= {
+        "PORT": str(port),
+        "DATA_DIR": str(data_dir),
+        "ENGINE": "scripted",
+        "ENGINE_SCRIPT": str(script or ""),
+        "MESSAGES_PER_MINUTE": "100000",
+    }
     log = data_dir.parent / "stack.log"
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -104,6 +122,8 @@ def running_stack(data_dir: Path, *, script: Path | None = None, **environment: 
             process.wait(STOP_TIMEOUT_S)
         finally:
             process.kill()
+            if process.stdout is not None:
+                process.stdout.close()
 
 
 def _wait_for_ready_line(process: subprocess.Popen[str], log: Path) -> None:

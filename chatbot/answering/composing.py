@@ -28,15 +28,22 @@ _LABEL = re.compile(r"^\s*(?:answer|response|reply|回答|答案|答|回复)\s*[
 _MIN_LETTERS = 24
 _MIN_WIDE = 8
 
+_MARKS_FIRST = re.compile(r"\A(\s*(?:[-*]\s+)?)((?:\[\d{1,2}\]\s*)+)(\S.*?)([.!?。！？]*\s*)\Z", re.S)
+
 Outcome = Literal["written", "no_answer", "withheld", "cancelled", "failed"]
 
 
 @dataclass
 class Draft:
-    """The verified text so far. numbers: passage number -> the number the customer sees, by first appearance."""
+    """The verified text so far.
+
+    questions: the passages' own, which small models repeat; numbers: passage number -> the number the customer sees, by first
+    appearance.
+    """
 
     checker: Checker
     language: str
+    questions: frozenset[str] = frozenset()
     text: str = ""
     numbers: dict[int, int] = field(default_factory=dict)
     withheld: list[dict[str, Any]] = field(default_factory=list)
@@ -46,19 +53,21 @@ class Draft:
 
     def add(self, sentence: str, *, passages: int) -> bool:
         """Append a sentence if it may be shown; tells whether it was."""
-        sentence = sentence if self.text else _LABEL.sub("", sentence).lstrip("\"'“ \n")
-        reasons = [*self.checker.check(sentence).reasons, *self._language_fault(sentence)]
+        sentence = _marks_last(sentence if self.text else _LABEL.sub("", sentence).lstrip("\"'“ \n"))
         plain = renumber(sentence, numbers={}).strip()
+        reasons = self.checker.check(sentence).reasons or self._language_fault(plain)
         if reasons:
             self._withhold(sentence, reasons)
             return False
-        if not plain.strip("\"'”。. *-") or plain in self.said:
+        if not plain.strip("\"'”。. *-") or plain in self.said or plain in self.questions:
             return False
         self.said.add(plain)
-        for number in cited_numbers(sentence):
-            if 1 <= number <= passages:
-                self.numbers.setdefault(number, len(self.numbers) + 1)
-        self.text += renumber(sentence, numbers=self.numbers)
+        shown = {}
+        for cited in cited_numbers(sentence):
+            if 1 <= cited <= passages:
+                number = self.checker.source_of(plain, cited=cited - 1) + 1
+                shown[cited] = self.numbers.setdefault(number, len(self.numbers) + 1)
+        self.text += renumber(sentence, numbers=shown)
         return True
 
     def _withhold(self, sentence: str, reasons: Sequence[str]) -> None:
@@ -70,8 +79,7 @@ class Draft:
             self.ended = True
             self.outcome = "withheld"
 
-    def _language_fault(self, sentence: str) -> list[str]:
-        words = renumber(sentence, numbers={})
+    def _language_fault(self, words: str) -> list[str]:
         wide = self.language in ("ja", "ko", "zh-hans", "zh-hant")
         if sum(character.isalpha() for character in words) < (_MIN_WIDE if wide else _MIN_LETTERS):
             return []
@@ -109,7 +117,7 @@ def compose(
     handle = engine.submit(_request(question, matches=matches, language=language, engine=engine, deadline_at=deadline_at))
     customer = [question.text, *(turn.text for turn in question.history if turn.role == "user")]
     checker = Checker([f"{match.question}\n{match.answer}" for match in matches], customer=customer, rules=RULES)
-    draft = Draft(checker=checker, language=language)
+    draft = Draft(checker=checker, language=language, questions=frozenset(match.question for match in matches))
     stream = SentenceStream()
     first_text_at = None
     for piece in _pieces(handle, engine=engine, should_stop=should_stop, deadline_at=deadline_at):
@@ -178,7 +186,9 @@ def _output(handle: GenerationHandle) -> GenerationOutput:
     until = time.monotonic() + _GRACE_S
     while handle.next_piece(timeout_s=_POLL_S) is not None:
         if time.monotonic() > until:
-            return GenerationOutput(text="", finish_reason="cancelled" if handle.cancelled else "error", error_code="engine_silent")
+            return GenerationOutput(
+                text="", finish_reason="cancelled" if handle.cancelled else "error", error_code="engine_silent"
+            )
     return handle.output
 
 
@@ -198,11 +208,15 @@ def _finish(draft: Draft, stream: SentenceStream, *, output: GenerationOutput, p
         draft.outcome = "failed" if output.finish_reason in ("error", "deadline") else "withheld"
 
 
+def _marks_last(sentence: str) -> str:
+    """Move citation marks from the head of a sentence to its end, where readers look for them."""
+    return _MARKS_FIRST.sub(lambda found: f"{found[1]}{found[3]} {found[2].strip()}{found[4]}", sentence)
+
+
 def _composed(draft: Draft, *, matches: Sequence[Match], output: GenerationOutput, first_text_at: float | None) -> Composed:
     text = draft.text.strip()
     if text and not draft.numbers:
-        support = draft.checker.support(text)
-        draft.numbers[support.index(max(support)) + 1] = 1
+        draft.numbers[draft.checker.source_of(text) + 1] = 1
         text += " [1]"
     cited = {shown: matches[number - 1] for number, shown in draft.numbers.items()}
     return Composed(draft.outcome, text, cited, draft.withheld, output, first_text_at)

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from chatbot.answering.facts import Sources, unsupported
+from chatbot.answering.facts import Sources, extract, unsupported
 
 NO_ANSWER = "NO_ANSWER"
 
@@ -20,6 +20,9 @@ MIN_OVERLAP = 0.12
 # A sentence shorter than this ("Yes, that is possible.") says too little to compare.
 _MIN_GRAMS = 24
 _LEAK_WORDS = 5
+# A citation is corrected only where another passage fits better by this much; without one, earlier passages are likelier.
+_CLEARLY = 0.25
+_RANK_PENALTY = 0.05
 _IMAGE = re.compile(r"!\[[^\]]*\]\s?[(\[]|<\s*(?:img|svg|iframe|script|object|embed|video|audio|style|link)\b", re.I)
 _CITATION = re.compile(r"\[(\d{1,2})\]")
 _NO_ANSWER = re.compile(r"NO[\s_-]*ANSWER", re.I)
@@ -41,7 +44,9 @@ class Checker:
     """The check of one answer's sentences against its passages."""
 
     def __init__(self, passages: Sequence[str], *, customer: Iterable[str] = (), rules: str = "") -> None:
+        customer = tuple(customer)
         self._sources = Sources(passages, customer=customer)
+        self._each = [Sources([passage], customer=customer) for passage in passages]
         self._grams = [_grams(passage) for passage in passages]
         self._all_grams = frozenset().union(*self._grams)
         self._rules = _word_runs(rules)
@@ -59,10 +64,21 @@ class Checker:
             reasons.append("off_topic")
         return Verdict(tuple(reasons))
 
-    def support(self, sentence: str) -> list[float]:
-        """Return, for each passage, the share of the sentence's character 4-grams that it has."""
+    def source_of(self, sentence: str, *, cited: int | None = None) -> int:
+        """Return the index of the passage a sentence comes from: the cited one unless another clearly fits better."""
+        fits = [share - missing for share, missing in zip(self._shares(sentence), self._missing(sentence), strict=True)]
+        best = max(range(len(fits)), key=lambda index: fits[index] - _RANK_PENALTY * index)
+        return cited if cited is not None and fits[best] < fits[cited] + _CLEARLY else best
+
+    def _shares(self, sentence: str) -> list[float]:
+        """For each passage, the share of the sentence's character 4-grams that it has."""
         grams = _grams(sentence)
         return [len(grams & passage) / len(grams) if grams else 0.0 for passage in self._grams]
+
+    def _missing(self, sentence: str) -> list[int]:
+        """For each passage, how many of the sentence's facts it lacks."""
+        facts = extract(sentence)
+        return [sum(not source.supports(fact) for fact in facts) for source in self._each]
 
     def _off_topic(self, sentence: str) -> bool:
         grams = _grams(sentence)

@@ -20,14 +20,15 @@ from chatbot.answering.prompting import Turn
 from chatbot.answering.understanding import asks_for_person, points_back, split_questions
 from chatbot.answering.wording import phrase, speaks
 from chatbot.engine.requests import Engine, EngineError, FinishReason, GenerationOutput
+from chatbot.knowledge.confidence import CLARIFY_AT, COMPOSE_AT
 
 __all__ = ["Answer", "Citation", "Match", "Progress", "Question", "Ranking", "Search", "Turn", "Waiting", "answer"]
 
 MAX_MATCHES = 5
 MAX_CHOICES = 4
 _CONTEXT_TURNS = 2
-# A search with what was said before replaces the plain one unless it is clearly less sure.
-_CONTEXT_SHARE = 0.8
+# From here on the model may try to answer a follow-up: it has the history before its eyes, which the search has not.
+_FOLLOW_UP_AT = (CLARIFY_AT + COMPOSE_AT) / 2
 
 
 @dataclass
@@ -81,12 +82,7 @@ def _search(work: _Work, search: Search) -> None:
     question = work.question
     before = tuple(turn.text for turn in question.history if turn.role == "user")[-_CONTEXT_TURNS:]
     begun = time.monotonic()
-    ranking = search(question.text, locale=work.language, limit=MAX_MATCHES)
-    if before and points_back(question.text):
-        with_context = search(question.text, locale=work.language, limit=MAX_MATCHES, context=before)
-        if with_context.matches and with_context.confidence >= _CONTEXT_SHARE * ranking.confidence:
-            ranking = with_context
-            work.trace["context_turns"] = len(before)
+    ranking = search(question.text, locale=work.language, limit=MAX_MATCHES, context=before)
     work.ranking, work.sources = ranking, ranking.matches
     parts = split_questions(question.text)
     if len(parts) > 1:
@@ -94,7 +90,8 @@ def _search(work: _Work, search: Search) -> None:
     work.trace["ranked"] = [{"key": m.key, "locale": m.locale, "score": round(float(m.score), 4)} for m in ranking.matches]
     work.trace["confidence"] = round(float(work.confidence), 4)
     work.trace["search_ms"] = _ms_since(begun)
-    work.trace["search_steps_ms"] = dict(getattr(ranking, "timings_ms", {}))
+    work.trace["search_steps_ms"] = dict(ranking.timings_ms)
+    work.trace["form"] = ranking.form
 
 
 def _search_parts(work: _Work, parts: Sequence[str], search: Search) -> None:
@@ -113,10 +110,10 @@ def _search_parts(work: _Work, parts: Sequence[str], search: Search) -> None:
 def _decide(work: _Work) -> None:
     """Choose the kind of answer; a published text is quoted only where it can stand as the whole answer."""
     decision = decide(work.confidence) if work.sources else "handoff"
-    follow_up = "context_turns" in work.trace
+    follow_up = bool(work.question.history) and points_back(work.question.text)
     if work.several:
         decision, work.reason = "compose", "several_questions"
-    elif follow_up and decision in ("direct", "clarify"):
+    elif follow_up and work.confidence >= _FOLLOW_UP_AT:
         decision, work.reason = "compose", "follow_up"
     elif decision == "direct" and not work.same_language:
         decision, work.reason = "compose", "other_language"
@@ -205,8 +202,8 @@ def _best_sources(work: _Work, composed: Composed | None) -> Sequence[Match]:
         return work.sources[:1]
     if composed.cited:
         return list(composed.cited.values())[:1]
-    support = Checker([match.answer for match in work.sources]).support(" ".join(item["sentence"] for item in composed.withheld))
-    return [work.sources[support.index(max(support))]]
+    words = " ".join(item["sentence"] for item in composed.withheld)
+    return [work.sources[Checker([match.answer for match in work.sources]).source_of(words)]]
 
 
 def _quote(work: _Work, matches: Sequence[Match], *, output: GenerationOutput | None = None) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from uuid import UUID
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -37,9 +38,9 @@ def _notice(locale: str) -> str:
         return f"{text} {_('You can also reach us at')} {' · '.join(ways)}." if ways else text
 
 
-def _announce(conversation_id: object, notice_id: object) -> None:
+def _announce(conversation_id: UUID, notice_id: UUID) -> None:
     conversation = Conversation.objects.get(pk=conversation_id)
-    notice = transcripts.view_of(Message.objects.only("pk").get(pk=notice_id).pk)
+    notice = transcripts.view_of(notice_id)
     if notice is not None:
         publishing.announce(conversation.pk, MessageChanged(message=notice))
     publishing.announce(conversation.pk, ConversationChanged(conversation=transcripts.conversation_view(conversation)))

@@ -52,9 +52,11 @@ def post_customer_message(
 
 
 def clean(text: str) -> str:
-    """Compose to NFC, drop control and format characters but line breaks and joiners, trim. Raises InvalidInput when nothing is left."""
+    """Compose to NFC, drop control and format characters but line breaks and joiners, trim. Raises InvalidInput."""
     composed = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
-    kept = "".join(c for c in composed if c in "\n\t\u200c\u200d" or unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Co", "Cn"}).strip()
+    kept = "".join(
+        c for c in composed if c in "\n\t\u200c\u200d" or unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Co", "Cn"}
+    ).strip()
     if not any(unicodedata.category(c)[0] not in "ZC" for c in kept):
         raise InvalidInput("Write something first.", code="message_empty", field="text")
     if len(kept) > MAX_TEXT_CHARS:
@@ -66,7 +68,11 @@ def stop_reply(message_id: UUID, *, customer_id: UUID) -> None:
     """Ask the worker to stop; a reply nobody has begun is ended at once. Stopping what has ended changes nothing."""
     message = access_reply(message_id, customer_id=customer_id)
     with transaction.atomic():
-        active = message.generations.select_for_update().filter(status__in=[Generation.Status.PENDING, Generation.Status.RUNNING]).first()
+        active = (
+            message.generations.select_for_update()
+            .filter(status__in=[Generation.Status.PENDING, Generation.Status.RUNNING])
+            .first()
+        )
         if active is None:
             return
         active.stop_requested_at = Now()
@@ -117,7 +123,10 @@ def _posted_before(customer_id: UUID, client_message_id: UUID, text: str) -> Pos
 
 def _post(text: str, *, customer_id: UUID, client_message_id: UUID, conversation_id: UUID | None, locale: str) -> Posted:
     conversation = _conversation_for(customer_id, conversation_id, locale=locale, title=text)
-    if conversation.generations.filter(status__in=[Generation.Status.PENDING, Generation.Status.RUNNING]).count() >= settings.MAX_PENDING_REPLIES:
+    if (
+        conversation.generations.filter(status__in=[Generation.Status.PENDING, Generation.Status.RUNNING]).count()
+        >= settings.MAX_PENDING_REPLIES
+    ):
         raise TooFast("Please wait until your earlier messages are answered.", code="conversation_busy", retry_after_s=5)
     message = Message.objects.create(
         conversation=conversation,

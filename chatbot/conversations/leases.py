@@ -44,15 +44,14 @@ def claim(generation_id: int) -> Claim | None:
     free = Q(status=Status.PENDING) | Q(status=Status.RUNNING, lease_until__lt=Now())
     try:
         with transaction.atomic():
-            taken = (
-                Generation.objects.filter(free, ~Exists(earlier), pk=generation_id, attempts__lt=settings.REPLY_MAX_ATTEMPTS)
-                .update(
-                    status=Status.RUNNING,
-                    fence=F("fence") + 1,
-                    attempts=F("attempts") + 1,
-                    lease_until=_lease_end(),
-                    started_at=Now(),
-                )
+            taken = Generation.objects.filter(
+                free, ~Exists(earlier), pk=generation_id, attempts__lt=settings.REPLY_MAX_ATTEMPTS
+            ).update(
+                status=Status.RUNNING,
+                fence=F("fence") + 1,
+                attempts=F("attempts") + 1,
+                lease_until=_lease_end(),
+                started_at=Now(),
             )
     except IntegrityError:  # generation_one_running: another reply of this conversation was claimed in the same moment.
         return None

@@ -82,7 +82,9 @@ class Message(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["conversation", "seq"], name="message_seq_once"),
             models.UniqueConstraint(
-                fields=["conversation", "client_message_id"], name="message_client_id_once", condition=Q(client_message_id__isnull=False)
+                fields=["conversation", "client_message_id"],
+                name="message_client_id_once",
+                condition=Q(client_message_id__isnull=False),
             ),
             models.CheckConstraint(
                 name="message_client_id_is_customers", condition=Q(client_message_id__isnull=True) | Q(role="customer")
@@ -135,15 +137,21 @@ class Generation(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["conversation"], name="generation_one_running", condition=Q(status="running")),
-            models.UniqueConstraint(fields=["reply"], name="generation_one_active_a_reply", condition=Q(status__in=["pending", "running"])),
-            models.CheckConstraint(name="generation_running_has_lease", condition=~Q(status="running") | Q(lease_until__isnull=False)),
+            models.UniqueConstraint(
+                fields=["reply"], name="generation_one_active_a_reply", condition=Q(status__in=["pending", "running"])
+            ),
+            models.CheckConstraint(
+                name="generation_running_has_lease", condition=~Q(status="running") | Q(lease_until__isnull=False)
+            ),
             models.CheckConstraint(
                 name="generation_finished_has_time", condition=Q(status__in=["pending", "running"]) | Q(finished_at__isnull=False)
             ),
         ]
         indexes = [
             # The sweeper's two questions: who still waits or lost his lease; whose end was not announced.
-            models.Index(fields=["lease_until", "enqueued_at"], name="generation_active", condition=Q(status__in=["pending", "running"])),
+            models.Index(
+                fields=["lease_until", "enqueued_at"], name="generation_active", condition=Q(status__in=["pending", "running"])
+            ),
             models.Index(
                 fields=["finished_at"], name="generation_unannounced", condition=Q(announced=False, finished_at__isnull=False)
             ),

@@ -12,9 +12,9 @@ from uuid import UUID
 import redis
 
 from chatbot import runtime
+from chatbot.answering.language import direction
 from chatbot.protocol import ReplyProgress, ReplyWaiting, StreamFrame
 from chatbot.rendering import render_markdown
-from chatbot.answering.language import direction
 from chatbot.telemetry import log_event
 
 # Replies come in sentences; a busy model may finish several in one step. One frame for all that came within this time.

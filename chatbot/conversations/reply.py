@@ -129,7 +129,9 @@ def _close(work: Work, held: Claim, answer: Answer, *, total_ms: float) -> None:
         )
         Citation.objects.filter(message_id=generation.reply_id).delete()
         Citation.objects.bulk_create(
-            Citation(message_id=generation.reply_id, number=c.number, faq_id=c.faq_id, revision=c.revision, key=c.key, title=c.title)
+            Citation(
+                message_id=generation.reply_id, number=c.number, faq_id=c.faq_id, revision=c.revision, key=c.key, title=c.title
+            )
             for c in answer.citations
         )
         Conversation.objects.filter(pk=generation.conversation_id).update(updated_at=Now())
@@ -154,7 +156,12 @@ def _fail(held: Claim, *, code: str, total_ms: float) -> None:
         if generation is None:
             return
         log_event(
-            "generation.failed", conversation=generation.conversation_id, generation=generation.pk, attempt=held.fence, code=code, total_ms=total_ms
+            "generation.failed",
+            conversation=generation.conversation_id,
+            generation=generation.pk,
+            attempt=held.fence,
+            code=code,
+            total_ms=total_ms,
         )
         if generation.attempts < settings.REPLY_MAX_ATTEMPTS:
             leases.give_back(held)
@@ -174,15 +181,18 @@ def end_as_failed(generation: Generation, *, code: str) -> None:
 
 def end_as_stopped(generation: Generation) -> None:
     """End a reply that the customer stopped before any worker began it."""
-    Generation.objects.filter(pk=generation.pk).update(status=Generation.Status.STOPPED, finished_at=Now(), finish_reason="cancelled")
+    Generation.objects.filter(pk=generation.pk).update(
+        status=Generation.Status.STOPPED, finished_at=Now(), finish_reason="cancelled"
+    )
     Message.objects.filter(pk=generation.reply_id).update(status=Message.Status.STOPPED, finished_at=Now())
     transaction.on_commit(functools.partial(announce_reply, generation.pk))
 
 
 def _next_waiting(generation_id: int) -> int | None:
-    """The oldest generation of the same conversation that waits for this one's end."""
+    """The oldest generation of the same conversation that waits for this one's end. Work given back is the sweeper's."""
     return (
         Generation.objects.filter(conversation__generations=generation_id, status=Generation.Status.PENDING)
+        .exclude(pk=generation_id)
         .order_by("reply__seq")
         .values_list("pk", flat=True)
         .first()

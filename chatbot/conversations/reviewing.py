@@ -5,11 +5,13 @@ Callers have checked the right `read_conversations`. Writes nothing.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Left
 
 from chatbot import protocol
@@ -22,6 +24,9 @@ PAGE_CONVERSATIONS = 40
 PAGE_MESSAGES = 100
 SNIPPET_CHARS = 160
 MAX_QUERY_CHARS = 200
+
+_LINK = re.compile(r"\[([^\]\n]+)\]\([^)\s]*\)?")
+_MARKS = re.compile(r"\*\*|`| ?\[\d{1,2}\]|^\s*(?:[-*#>]+ )", re.M)
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,23 @@ class Position:
 
 
 @dataclass(frozen=True)
-class ConversationPage:
-    """rows carry `first_question`, `last_text`, `last_role`, `helpful` and `unhelpful` besides the model's fields."""
+class ConversationRow:
+    """A conversation as a list shows it. title: its first question; last_role: who wrote last_text; thumbs over all attempts."""
 
-    rows: list[Conversation]
+    id: UUID
+    status: str
+    locale: str
+    title: str
+    last_text: str
+    last_role: str
+    helpful: int
+    unhelpful: int
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class ConversationPage:
+    rows: list[ConversationRow]
     next: Position | None
 
 
@@ -81,10 +99,10 @@ def page_of_conversations(*, status: str = "", query: str = "", before: Position
     if before is not None:
         # Row comparison, written so that PostgreSQL walks the index instead of sorting.
         rows = rows.filter(updated_at__lte=before.updated_at).exclude(updated_at=before.updated_at, pk__gte=before.id)
-    found = list(_with_marks(rows.order_by("-updated_at", "-id"))[: PAGE_CONVERSATIONS + 1])
-    page = found[:PAGE_CONVERSATIONS]
-    more = len(found) > PAGE_CONVERSATIONS
-    return ConversationPage(rows=page, next=Position(page[-1].updated_at, page[-1].pk) if more else None)
+    found = _with_marks(rows.order_by("-updated_at", "-id"))[: PAGE_CONVERSATIONS + 1]
+    shown = [_row(values) for values in found]
+    page, more = shown[:PAGE_CONVERSATIONS], len(shown) > PAGE_CONVERSATIONS
+    return ConversationPage(rows=page, next=Position(page[-1].updated_at, page[-1].id) if more else None)
 
 
 def waiting_count() -> int:
@@ -135,7 +153,27 @@ def _matching(*, status: str, query: str) -> QuerySet[Conversation]:
         return rows.filter(Q(title__icontains=words) | Exists(said))
 
 
-def _with_marks(rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
+def _without_marks(text: str) -> str:
+    """Markdown's signs and citation marks out of a snippet; it is shown as plain text, so this need not be exact."""
+    return _MARKS.sub("", _LINK.sub(r"\1", text))
+
+
+def _row(values: dict[str, Any]) -> ConversationRow:
+    return ConversationRow(
+        id=values["id"],
+        status=values["status"],
+        locale=values["locale"],
+        title=values["title"] or values["first_question"] or "",
+        last_text=_without_marks(values["last_text"] or ""),
+        last_role=values["last_role"] or "",
+        helpful=values["helpful"] or 0,
+        unhelpful=values["unhelpful"] or 0,
+        updated_at=values["updated_at"],
+    )
+
+
+def _with_marks(rows: QuerySet[Conversation]) -> QuerySet[Conversation, dict[str, Any]]:
+    """What a row shows, in the one query that finds the page."""
     said = Message.objects.filter(conversation=OuterRef("pk")).exclude(text="")
     first = said.filter(role=Message.Role.CUSTOMER).order_by("seq")
     last = said.exclude(role=Message.Role.SYSTEM).order_by("-seq")
@@ -146,5 +184,4 @@ def _with_marks(rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
         last_role=Subquery(last.values("role")[:1]),
         helpful=Subquery(thumbs.filter(feedback__rating=1).values(n=Count("pk"))),
         unhelpful=Subquery(thumbs.filter(feedback__rating=-1).values(n=Count("pk"))),
-        message_count=F("last_seq"),
-    )
+    ).values("id", "status", "locale", "title", "updated_at", "first_question", "last_text", "last_role", "helpful", "unhelpful")

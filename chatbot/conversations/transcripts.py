@@ -30,12 +30,13 @@ class ConversationSummary:
 
 
 def conversation_view(conversation: Conversation) -> protocol.ConversationView:
-    return protocol.ConversationView(
-        id=conversation.id,
-        status=conversation.status,
-        created_at=conversation.created_at.isoformat(),
-        last_seq=conversation.last_seq,
-    )
+    fields = {
+        "id": conversation.id,
+        "status": conversation.status,
+        "created_at": conversation.created_at.isoformat(),
+        "last_seq": conversation.last_seq,
+    }
+    return protocol.ConversationView.model_validate(fields)
 
 
 def message_view(message: Message) -> protocol.MessageView:
@@ -46,23 +47,24 @@ def message_view(message: Message) -> protocol.MessageView:
     ]
     generation = max(message.generations.all(), key=lambda g: g.pk, default=None)
     feedback = getattr(generation, "feedback", None)
-    return protocol.MessageView(
-        id=message.id,
-        seq=message.seq,
-        role=message.role,
-        status=message.status,
-        text=message.text,
-        html=html_of(message.text, role=message.role, citation_numbers=[c.number for c in citations]),
-        dir=direction(message.text),
-        created_at=message.created_at.isoformat(),
-        client_message_id=message.client_message_id,
-        attempt=generation.fence if generation else 0,
-        decision=message.decision,
-        citations=citations,
-        choices=message.choices,
-        rating=feedback.rating if feedback else 0,
-        error=message.error,
-    )
+    fields = {
+        "id": message.id,
+        "seq": message.seq,
+        "role": message.role,
+        "status": message.status,
+        "text": message.text,
+        "html": html_of(message.text, role=message.role, citation_numbers=[c.number for c in citations]),
+        "dir": direction(message.text),
+        "created_at": message.created_at.isoformat(),
+        "client_message_id": message.client_message_id,
+        "attempt": generation.fence if generation else 0,
+        "decision": message.decision,
+        "citations": citations,
+        "choices": message.choices,
+        "rating": feedback.rating if feedback else 0,
+        "error": message.error,
+    }
+    return protocol.MessageView.model_validate(fields)
 
 
 def html_of(text: str, *, role: str, citation_numbers: Sequence[int] = ()) -> str:
@@ -72,7 +74,9 @@ def html_of(text: str, *, role: str, citation_numbers: Sequence[int] = ()) -> st
 
 def with_parts(messages: QuerySet[Message]) -> QuerySet[Message]:
     """Prefetch what message_view shows: three queries, however many messages."""
-    return messages.prefetch_related("citations", Prefetch("generations", Generation.objects.select_related("feedback").defer("trace")))
+    return messages.prefetch_related(
+        "citations", Prefetch("generations", Generation.objects.select_related("feedback").defer("trace"))
+    )
 
 
 def view_of(message_id: UUID) -> protocol.MessageView | None:

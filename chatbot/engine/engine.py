@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
@@ -114,9 +114,7 @@ class BatchedEngine:
         self._cache = SlotCache()
         started_at = time.monotonic()
         try:
-            self._loaded = load_model(
-                self._folder, device=self._device, dtype=self._dtype, attention=self._cache.attention_name
-            )
+            self._loaded = load_model(self._folder, device=self._device, dtype=self._dtype, attention=self._cache.attention_name)
             self._runner = Runner(self._loaded.model, self._cache, device=self._device)
             self.context_tokens = min(self.context_tokens, self._loaded.context_tokens)
             self._allocate_cache(self._loaded)
@@ -128,6 +126,8 @@ class BatchedEngine:
         logger.info("model %s ready after %.1f s", self.model_version, time.monotonic() - started_at)
 
     def submit(self, request: GenerationRequest) -> GenerationHandle:
+        if not self.alive:
+            raise EngineError("engine_stopped", "the engine is not running")
         tokens, shared = self._loaded.chat.encode(request.messages)
         room = self.context_tokens - len(tokens)
         if room < 1 or not tokens:

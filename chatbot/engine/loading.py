@@ -104,7 +104,8 @@ def _load_tokenizer(folder: Path) -> Any:
 
 
 def _load_plain(folder: Path, *, dtype: torch.dtype, attention: str) -> Any:
-    model, report = AutoModelForCausalLM.from_pretrained(
+    loader: Any = AutoModelForCausalLM  # its types know nothing of the report
+    model, report = loader.from_pretrained(
         folder,
         dtype=dtype,
         attn_implementation=attention,
@@ -155,7 +156,8 @@ def _load_stored_int8(folder: Path, config: Any, *, attention: str, source: str)
         names = set(file.keys())
         require_memory(int((folder / INT8_FILE).stat().st_size * 1.1), purpose="the model")
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16, attn_implementation=attention)
+            maker: Any = AutoModelForCausalLM
+            model = maker.from_config(config, dtype=torch.bfloat16, attn_implementation=attention)
         for _ in quantize_linears(model, stored=_Lazy(file, names)):
             pass
         for kind, tensors in (("parameter", model.named_parameters()), ("buffer", model.named_buffers())):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers.pytorch_utils import Conv1D
@@ -112,7 +113,7 @@ class LinearGroup:
     path: str
     names: tuple[str, ...]
 
-    def modules(self) -> list[torch.nn.Module]:
+    def modules(self) -> list[Any]:
         return [getattr(self.parent, name) for name in self.names]
 
     def weight(self) -> torch.Tensor:
@@ -128,7 +129,7 @@ class LinearGroup:
         return torch.cat(parts)
 
 
-def linear_groups(model: torch.nn.Module) -> Iterator[LinearGroup]:
+def linear_groups(model: Any) -> Iterator[LinearGroup]:
     """Yield the layers to quantise, fused where they may be. The list is complete before any is replaced."""
     groups = []
     for path, parent in model.named_modules():
@@ -141,12 +142,14 @@ def linear_groups(model: torch.nn.Module) -> Iterator[LinearGroup]:
     yield from groups
 
 
-def quantize_linears(model: torch.nn.Module, *, stored: MutableMapping[str, torch.Tensor] | None = None) -> Iterator[tuple[str, torch.Tensor]]:
+def quantize_linears(
+    model: Any, *, stored: MutableMapping[str, torch.Tensor] | None = None
+) -> Iterator[tuple[str, torch.Tensor]]:
     """Replace the model's linear layers one group after the other, freeing each original.
 
     With `stored`, take the int8 weights from there (the model may then be on the meta device); else compute and yield them.
     """
-    head = model.get_output_embeddings()  # type: ignore[operator]
+    head = model.get_output_embeddings()
     for group in linear_groups(model):
         modules = group.modules()
         two_terms = modules[0] is not head and _in_features(modules[0]) >= NARROWING * sum(map(_out_features, modules))
@@ -179,20 +182,20 @@ def check_kernels() -> None:
         try:
             got = Int8Linear(int8, scale=scale, bias=None, two_terms=two_terms, out_dtype=torch.float32)(x)
         except RuntimeError as error:
-            raise EngineError("int8_unsupported", "this machine has no int8 kernels; set the model's dtype to bfloat16") from error
+            raise EngineError("int8_unsupported", "this machine has no int8 kernels; set the dtype to bfloat16") from error
         if float((got - expected).norm() / expected.norm()) > 0.03:
             raise EngineError("int8_unsupported", "int8 kernels give wrong results here; set the model's dtype to bfloat16")
 
 
-def _is_linear(module: torch.nn.Module) -> bool:
+def _is_linear(module: Any) -> bool:
     return type(module) in (torch.nn.Linear, Conv1D) and module.weight.numel() >= MIN_WEIGHTS
 
 
-def _out_features(module: torch.nn.Module) -> int:
+def _out_features(module: Any) -> int:
     return int(module.nf if isinstance(module, Conv1D) else module.out_features)
 
 
-def _in_features(module: torch.nn.Module) -> int:
+def _in_features(module: Any) -> int:
     return int(module.weight.shape[0] if isinstance(module, Conv1D) else module.in_features)
 
 

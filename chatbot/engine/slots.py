@@ -96,7 +96,8 @@ class SlotPool:
     def _own_slot(self, conversation: str) -> _Slot | None:
         if not conversation:
             return None
-        return next((slot for index in self._idle if (slot := self._slots[index]).conversation == conversation and slot.tokens), None)
+        idle = (self._slots[index] for index in self._idle)
+        return next((slot for slot in idle if slot.conversation == conversation and slot.tokens), None)
 
     @staticmethod
     def _key(job: Job) -> tuple[int, ...]:

@@ -58,4 +58,4 @@ def revisions_of(faq: Faq) -> QuerySet[FaqRevision]:
 
 def categories() -> list[str]:
     """The categories in use, sorted."""
-    return sorted(Faq.objects.exclude(category="").values_list("category", flat=True).distinct())
+    return sorted(Faq.objects.exclude(category="").order_by().values_list("category", flat=True).distinct())

@@ -29,8 +29,8 @@ HEAD_WEIGHT = 0.5
 SHRINKAGE = 0.5
 # A covariance within entries needs entries with several phrasings.
 HEAD_MIN_PHRASINGS = 3.0
-# A mean of few texts says more about the texts than about the language; it is drawn to zero by this many imagined ones.
-_MEAN_PRIOR = 10
+# The mean of a single text is the text itself; one imagined text at zero keeps a base of one phrasing searchable.
+_MEAN_PRIOR = 1
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ class Scorer:
         size = len(covariance)
         level = max(float(np.trace(covariance)) / size, 1e-6)
         shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * level * np.eye(size, dtype=np.float32)
-        values, axes = np.linalg.eigh(shrunk)
-        return np.asarray(axes / np.sqrt(values), dtype=np.float32)
+        lower = np.linalg.cholesky(shrunk.astype(np.float64))
+        return np.asarray(np.linalg.inv(lower).T, dtype=np.float32)
 
     def _whiten(self, vectors: Matrix) -> Matrix:
         return vectors if self._whitener is None else vectors @ self._whitener

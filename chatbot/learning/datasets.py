@@ -10,7 +10,7 @@ from chatbot.training.records import RatedCompletion, Turn
 
 
 def rated_completions() -> Iterator[RatedCompletion]:
-    """Every rated answer with the conversation that led to it, oldest first. Holds customers' words: treat it as personal data."""
+    """Every rated answer with the conversation that led to it, oldest first. Holds personal data."""
     rated = Feedback.objects.select_related("generation", "message__in_reply_to").order_by("pk")
     for feedback in rated.iterator(chunk_size=500):
         asked = feedback.message.in_reply_to

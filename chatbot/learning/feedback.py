@@ -28,7 +28,8 @@ def record_feedback(message_id: UUID, *, customer_id: UUID, rating: int, reason:
             Feedback.objects.filter(generation=generation).delete()
         else:
             Feedback.objects.update_or_create(
-                generation=generation, defaults={"message": message, "rating": rating, "reason": reason, "comment": comment.strip()}
+                generation=generation,
+                defaults={"message": message, "rating": rating, "reason": reason, "comment": comment.strip()},
             )
         transaction.on_commit(functools.partial(_announce, message.conversation_id, message.pk))
 

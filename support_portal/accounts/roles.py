@@ -42,7 +42,7 @@ def requires(
         view: Callable[Concatenate[HttpRequest, Params], HttpResponseBase],
     ) -> Callable[Concatenate[HttpRequest, Params], HttpResponseBase]:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: Params.args, **kwargs: Params.kwargs) -> HttpResponseBase:
+        def guarded(request: HttpRequest, /, *args: Params.args, **kwargs: Params.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
             user = cast(User, request.user)

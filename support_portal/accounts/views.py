@@ -52,7 +52,7 @@ class ChangePassword(auth_views.PasswordChangeView):
         with translation.override("en"):
             return _finished(super().dispatch(*args, **kwargs))
 
-    def form_valid(self, form: PasswordChangeForm[User]) -> HttpResponse:
+    def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
         user = cast(User, form.user)
         user.must_change_password = False
         messages.success(self.request, "Your password is changed. Your other sessions have ended.")

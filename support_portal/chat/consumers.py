@@ -40,7 +40,7 @@ _commands = Throttle(per_minute=settings.MESSAGES_PER_MINUTE * 10, burst=60)
 _addresses = Throttle(per_minute=settings.MESSAGES_PER_MINUTE * 40, burst=300)
 
 
-class ChatConsumer(AsyncWebsocketConsumer):
+class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
     # Token streams never go over the channels layer; not having one also saves a poller a socket.
     channel_layer_alias = "none"
 
@@ -155,7 +155,9 @@ class ChatConsumer(AsyncWebsocketConsumer):
         await database_sync_to_async(intake.request_person)(command.conversation_id, customer_id=self.visitor)
 
     async def _load_earlier(self, command: protocol.LoadEarlier) -> None:
-        earlier = await database_sync_to_async(_earlier)(command.conversation_id, customer_id=self.visitor, before_seq=command.before_seq)
+        earlier = await database_sync_to_async(_earlier)(
+            command.conversation_id, customer_id=self.visitor, before_seq=command.before_seq
+        )
         await self._send(earlier)
 
     async def _pong(self, command: protocol.Ping) -> None:
@@ -195,7 +197,9 @@ def _parse(text_data: str | None) -> Any:
             raise InvalidInput("This message is too long.", code="message_too_long", field="text") from None
         if first["type"] == "string_too_short" and first["loc"][-1] == "text":
             raise InvalidInput("Write something first.", code="message_empty", field="text") from None
-        raise InvalidInput("This frame is not understood.", code="frame_invalid", field=str(first["loc"][-1]) if first["loc"] else "") from None
+        raise InvalidInput(
+            "This frame is not understood.", code="frame_invalid", field=str(first["loc"][-1]) if first["loc"] else ""
+        ) from None
 
 
 def _snapshot(conversation_id: UUID, *, customer_id: UUID) -> protocol.Snapshot:

@@ -1,4 +1,4 @@
-"""The words that the chat page's script says, from the same catalogue as the templates' words. Names in braces are filled in there.
+"""The words that the chat page's script says, from the same catalogue as the templates' words. It fills in the names in braces.
 
 Keys that end in _one and _other are the two forms of a number; a language without plurals has the same text in both.
 """

@@ -48,7 +48,10 @@ class StreamReader:
 
     def __init__(self) -> None:
         # No socket time-out: a blocking read is silent for long. health_check_interval notices a dead connection.
-        self._redis = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_timeout=None, socket_connect_timeout=2, health_check_interval=15)
+        # Any: redis-py types every answer as a union of all protocols' shapes.
+        self._redis: Any = redis.asyncio.Redis.from_url(
+            settings.REDIS_URL, socket_timeout=None, socket_connect_timeout=2, health_check_interval=15
+        )
         self._followers: dict[str, list[Follower]] = {}
         self._wake_key = f"web:{uuid4()}:wake"
         self._task: asyncio.Task[None] | None = None
@@ -116,7 +119,7 @@ class StreamReader:
                 await asyncio.sleep(RETRY_S)
 
     async def _read_once(self, wake_after: str) -> str:
-        """One XREAD over all followed streams, from the oldest position anybody has. Returns the new position of the wake stream."""
+        """One XREAD over all followed streams, each from its slowest follower on. Returns the wake stream's new position."""
         positions = {key: min((f.after for f in group), key=_order) for key, group in self._followers.items()}
         found = await self._redis.xread({**positions, self._wake_key: wake_after}, block=BLOCK_MS, count=READ_COUNT)
         for raw_key, entries in found or []:

@@ -40,7 +40,9 @@ def page(request: HttpRequest, conversation_id: uuid.UUID | None = None) -> Http
         _require_own(conversation_id, visitor)
     locale = get_language() or "en"
     config = _config(request, locale=locale, conversation_id=conversation_id)
-    response = render(request, "chat/page.html", {"config": config, "greeting": config["greeting"], "suggestions": config["suggestions"]})
+    response = render(
+        request, "chat/page.html", {"config": config, "greeting": config["greeting"], "suggestions": config["suggestions"]}
+    )
     response["Cache-Control"] = "no-store"
     remember_visitor(response, visitor or uuid.uuid4())
     return response
@@ -64,7 +66,7 @@ def _config(request: HttpRequest, *, locale: str, conversation_id: uuid.UUID | N
         "limits": {"text_chars": MAX_TEXT_CHARS, "comment_chars": MAX_COMMENT_CHARS},
         "greeting": company.text("greeting", locale=locale),
         "suggestions": company.suggestions_for(locale),
-        "feedback_reasons": [value for value in Feedback.Reason.values],
+        "feedback_reasons": list(Feedback.Reason.values),
         "labels": chat_labels(),
     }
 

@@ -32,7 +32,7 @@ from support_portal.devservices.processes import (
 
 DATABASE = "answerdesk"
 SOCKET_FOLDER_MAX_BYTES = 80  # sun_path holds 107 bytes and PostgreSQL adds "/.s.PGSQL.5432.lock"
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 180.0  # after a crash it syncs every file and replays its log, on whatever disk there is
 # The builtin provider sorts alike here and in the production image; the wheel has no ICU.
 INITDB_OPTIONS = (
     "--username=postgres",
@@ -105,7 +105,7 @@ class Postgres:
             name="postgres",
             command=[str(binary("postgres")), "-D", str(self.folder), *(part for option in options for part in ("-c", option))],
             env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"},
-            stop_signal=signal.SIGINT,  # "fast": ends sessions, writes a checkpoint
+            stop_signal=signal.SIGINT if self.durable else signal.SIGQUIT,  # "fast" writes a checkpoint, "immediate" does not
             death_signal=signal.SIGINT,
             become=self._identity,
             before_start=self._remove_stale_files,

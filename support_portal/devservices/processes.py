@@ -159,7 +159,7 @@ def stop_all(processes: Sequence[Process], *, grace_s: float) -> None:
         process.wait(timeout_s=deadline - time.monotonic())
     for process in processes:
         process.kill()
-        process.wait(timeout_s=1.0)
+        process.wait(timeout_s=5.0)  # at once, unless the disk holds it
 
 
 def explain(log: str) -> str:

@@ -87,6 +87,9 @@ def _format(value: str) -> Format:
 
 
 async def _asynchronously(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    take = sync_to_async(next)
-    while (piece := await take(pieces, None)) is not None:
+    @sync_to_async
+    def following() -> bytes | None:
+        return next(pieces, None)
+
+    while (piece := await following()) is not None:
         yield piece

@@ -36,12 +36,27 @@ class Found:
 class Ranked:
     matches: Sequence[Found]
     confidence: float
+    form: str = "alone"
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
-DELIVERY = Found(1, "delivery-cost", "en", "How much does delivery cost?", "Delivery costs $4.90. It is free from $60. It takes 2 to 4 business days.")
-RETURNS = Found(2, "returns", "en", "How do I return something?", "You have 30 days. Start at [our portal](https://shop.example/returns). Refunds take 5 days.")
-HOURS = Found(3, "hours", "en", "When are you open?", "We are open Monday to Friday from 9:00 to 18:00. On Saturday we close at 5 pm.")
+DELIVERY = Found(
+    1,
+    "delivery-cost",
+    "en",
+    "How much does delivery cost?",
+    "Delivery costs $4.90. It is free from $60. It takes 2 to 4 business days.",
+)
+RETURNS = Found(
+    2,
+    "returns",
+    "en",
+    "How do I return something?",
+    "You have 30 days. Start at [our portal](https://shop.example/returns). Refunds take 5 days.",
+)
+HOURS = Found(
+    3, "hours", "en", "When are you open?", "We are open Monday to Friday from 9:00 to 18:00. On Saturday we close at 5 pm."
+)
 DELIVERY_ZH = Found(1, "delivery-cost", "zh-hans", "运费多少钱？", "运费为 $4.90，满 $60 包邮，2 到 4 个工作日送达。")
 
 
@@ -57,7 +72,7 @@ class FakeSearch:
         query = " ".join([*context, text]).lower()
         for piece, ranked in self.rules:
             if piece in query:
-                return Ranked(ranked.matches[:limit], ranked.confidence)
+                return Ranked(ranked.matches[:limit], ranked.confidence, form="in_context" if context else "alone")
         return Ranked((), 0.0)
 
 
@@ -68,7 +83,13 @@ class FakeEngine:
     context_tokens = 4096
 
     def __init__(
-        self, pieces: Iterable[str] = (), *, busy: bool = False, hold: bool = False, waiting: int = 0, finish: FinishReason = "stop"
+        self,
+        pieces: Iterable[str] = (),
+        *,
+        busy: bool = False,
+        hold: bool = False,
+        waiting: int = 0,
+        finish: FinishReason = "stop",
     ) -> None:
         self.pieces, self.busy, self.hold, self.waiting, self.finish_reason = list(pieces), busy, hold, waiting, finish
         self.requests: list[GenerationRequest] = []
@@ -93,7 +114,12 @@ class FakeEngine:
 
     def _output(self, reason: FinishReason) -> GenerationOutput:
         return GenerationOutput(
-            text="".join(self.pieces), finish_reason=reason, prompt_tokens=100, completion_tokens=20, ttft_ms=5.0, model_version="fake-1"
+            text="".join(self.pieces),
+            finish_reason=reason,
+            prompt_tokens=100,
+            completion_tokens=20,
+            ttft_ms=5.0,
+            model_version="fake-1",
         )
 
     def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
@@ -133,7 +159,13 @@ def run(company: Company) -> Run:
     """Answer a text and return all steps."""
 
     def run_it(
-        text: str, *, search: FakeSearch, engine: FakeEngine, locale: str = "en", history: Sequence[tuple[str, str]] = (), **options: object
+        text: str,
+        *,
+        search: FakeSearch,
+        engine: FakeEngine,
+        locale: str = "en",
+        history: Sequence[tuple[str, str]] = (),
+        **options: object,
     ) -> list[Progress | Waiting | Answer]:
         turns = tuple(Turn(role, said) for role, said in history)  # type: ignore[arg-type]
         should_stop = options.pop("should_stop", lambda: False)

@@ -85,7 +85,17 @@ def test_customer_may_be_quoted_but_not_for_links() -> None:
 
 
 def test_hostile_text_takes_no_time() -> None:
-    begun = time.monotonic()
-    for text in ("1" * 20_000, "1," * 10_000, "1 " * 10_000, "a." * 10_000, "+1 " * 7_000, "一" * 10_000, "two " * 5_000, "x@" * 9_000, "(1" * 9000):
+    begun = time.process_time()
+    for text in (
+        "1" * 20_000,
+        "1," * 10_000,
+        "1 " * 10_000,
+        "a." * 10_000,
+        "+1 " * 7_000,
+        "一" * 10_000,
+        "two " * 5_000,
+        "x@" * 9_000,
+        "(1" * 9000,
+    ):
         extract(text)
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5

@@ -5,7 +5,10 @@ import pytest
 from chatbot.answering.grounding import Checker, cited_numbers, renumber
 from chatbot.answering.prompting import RULES
 
-PASSAGES = ["When are you open?\nWe are open Monday to Friday from 9:00 to 18:00.", "Delivery costs $4.90 and takes 2 to 4 business days."]
+PASSAGES = [
+    "When are you open?\nWe are open Monday to Friday from 9:00 to 18:00.",
+    "Delivery costs $4.90 and takes 2 to 4 business days.",
+]
 
 
 @pytest.fixture
@@ -46,9 +49,19 @@ def test_unsupported_sentence_is_withheld(checker: Checker, sentence: str, reaso
     assert any(found.startswith(reason) for found in reasons), reasons
 
 
-def test_support_points_to_the_passage_the_words_come_from(checker: Checker) -> None:
-    opening, delivery = checker.support("It takes 2 to 4 business days, delivery costs extra")
-    assert delivery > opening
+@pytest.mark.parametrize(
+    ("sentence", "cited", "source"),
+    [
+        ("It takes 2 to 4 business days, delivery costs extra", None, 1),
+        ("We are open from 9:00", None, 0),
+        ("$4.90", 0, 1),
+        ("Delivery takes 2 to 4 business days", 0, 1),
+        ("That depends", 1, 1),
+        ("需要 2 到 4 个工作日", 0, 1),
+    ],
+)
+def test_wrong_citation_is_corrected_by_facts_and_words(checker: Checker, sentence: str, cited: int | None, source: int) -> None:
+    assert checker.source_of(sentence, cited=cited) == source
 
 
 def test_citations_of_missing_passages_are_dropped() -> None:

@@ -42,7 +42,8 @@ def test_ambiguous_han_follows_the_interface() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("iPhone متى يصل", "rtl"), ("מתי?", "rtl"), ("hello", "ltr"), ("Call us: مرحبا and good day", "ltr"), ("", "ltr")]
+    ("text", "expected"),
+    [("iPhone متى يصل", "rtl"), ("מתי?", "rtl"), ("hello", "ltr"), ("Call us: مرحبا and good day", "ltr"), ("", "ltr")],
 )
 def test_direction_follows_most_letters(text: str, expected: str) -> None:
     assert direction(text) == expected

@@ -8,8 +8,12 @@ from chatbot.engine.requests import ChatMessage
 PASSAGES = [Passage("When are you open?", "From 9 to 18."), Passage("Delivery?", "Delivery costs $4.90.")]
 
 
-def build(question: str, *, passages: list[Passage] = PASSAGES, language: str = "en", history: list[Turn] | None = None) -> list[ChatMessage]:
-    return compose_messages(question, passages=passages, language=language, history=history or [], company="Shop", bot_name="Robin")
+def build(
+    question: str, *, passages: list[Passage] = PASSAGES, language: str = "en", history: list[Turn] | None = None
+) -> list[ChatMessage]:
+    return compose_messages(
+        question, passages=passages, language=language, history=history or [], company="Shop", bot_name="Robin"
+    )
 
 
 def test_all_prompts_start_with_the_same_short_system_text() -> None:
@@ -27,7 +31,18 @@ def test_passages_are_numbered_and_the_language_is_named() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["<|im_start|>system", "<|im_end|>", "< |im_end| >", "<<|im_end|>|im_end|>", "</s>", "[INST]", "<start_of_turn>", "<|", "a|>", "<\u200b|im_end|>"],
+    [
+        "<|im_start|>system",
+        "<|im_end|>",
+        "< |im_end| >",
+        "<<|im_end|>|im_end|>",
+        "</s>",
+        "[INST]",
+        "<start_of_turn>",
+        "<|",
+        "a|>",
+        "<\u200b|im_end|>",
+    ],
 )
 def test_control_tokens_are_taken_out(text: str) -> None:
     cleaned = neutralise(f"a {text} b")
@@ -57,6 +72,11 @@ def test_long_passage_is_cut_to_what_the_question_is_about() -> None:
 
 
 def test_history_keeps_the_newest_turns_and_starts_with_the_customer() -> None:
-    history = [Turn("user", "first " * 200), Turn("assistant", "older " * 200), Turn("user", "How much is it?"), Turn("assistant", "It is $4.90 [1].")]
+    history = [
+        Turn("user", "first " * 200),
+        Turn("assistant", "older " * 200),
+        Turn("user", "How much is it?"),
+        Turn("assistant", "It is $4.90 [1]."),
+    ]
     messages = build("and to Canada?", history=history)
     assert [(m.role, m.content) for m in messages[1:-1]] == [("user", "How much is it?"), ("assistant", "It is $4.90 (1).")]

@@ -44,7 +44,10 @@ def test_other_mentions_of_people_are_not(text: str) -> None:
 
 
 def test_separate_questions_are_separated() -> None:
-    assert split_questions("How much is shipping? And how long does it take?") == ["How much is shipping?", "And how long does it take?"]
+    assert split_questions("How much is shipping? And how long does it take?") == [
+        "How much is shipping?",
+        "And how long does it take?",
+    ]
     assert split_questions("运费多少？几天能到？") == ["运费多少？", "几天能到？"]
     assert split_questions("Hi? How much is shipping") == ["Hi? How much is shipping"]
 

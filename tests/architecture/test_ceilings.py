@@ -15,7 +15,11 @@ SCRIPT_LINES = 400
 
 
 def lines_of(pattern: str) -> dict[str, int]:
-    return {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in ROOT.glob(pattern) if ".venv" not in path.parts}
+    return {
+        str(path.relative_to(ROOT)): len(path.read_text().splitlines())
+        for path in ROOT.glob(pattern)
+        if ".venv" not in path.parts
+    }
 
 
 @pytest.mark.parametrize(
@@ -43,7 +47,11 @@ def test_functions_stay_small() -> None:
 
 def test_no_unfinished_marks() -> None:
     marks = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
-    found = [name for name in [*lines_of("chatbot/**/*.py"), *lines_of("support_portal/**/*.py")] if marks.search((ROOT / name).read_text())]
+    found = [
+        name
+        for name in [*lines_of("chatbot/**/*.py"), *lines_of("support_portal/**/*.py")]
+        if marks.search((ROOT / name).read_text())
+    ]
     assert found == []
 
 

@@ -17,7 +17,7 @@ Frame = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def page(browser: Browser) -> Iterator[Page]:
+def page(chromium: Browser) -> Iterator[Page]:
     """A page that can import the site's modules; they come from the folder, no server is needed."""
 
     def serve(route: Route) -> None:
@@ -27,7 +27,7 @@ def page(browser: Browser) -> Iterator[Page]:
         else:
             route.fulfill(path=STATIC / path.lstrip("/"), content_type="text/javascript")
 
-    context = browser.new_context()
+    context = chromium.new_context()
     context.route(f"{ORIGIN}/**", serve)
     page = context.new_page()
     page.goto(f"{ORIGIN}/")
@@ -49,7 +49,14 @@ def reduced(page: Page, *frames: Frame, conversation_id: str = "c") -> dict[str,
 
 def message(message_id: str, seq: int, **changes: Any) -> Frame:
     plain = {"role": "assistant", "status": "complete", "text": message_id, "html": f"<p>{message_id}</p>", "dir": "ltr"}
-    more = {"created_at": "2026-01-01T00:00:00Z", "client_message_id": None, "attempt": 1, "decision": "", "rating": 0, "error": ""}
+    more = {
+        "created_at": "2026-01-01T00:00:00Z",
+        "client_message_id": None,
+        "attempt": 1,
+        "decision": "",
+        "rating": 0,
+        "error": "",
+    }
     return {"id": message_id, "seq": seq, "citations": [], "choices": [], **plain, **more, **changes}
 
 
@@ -63,13 +70,21 @@ def reply(status: str = "pending", **changes: Any) -> Frame:
 
 def accepted(reply_message: Frame) -> Frame:
     return {
-        "type": "message.accepted", "client_message_id": "k", "conversation": CONVERSATION, "message": asked(), "reply": reply_message,
+        "type": "message.accepted",
+        "client_message_id": "k",
+        "conversation": CONVERSATION,
+        "message": asked(),
+        "reply": reply_message,
     }
 
 
 def snapshot(*messages: Frame, at: str = "5-0", has_earlier: bool = False) -> Frame:
     return {
-        "type": "conversation.snapshot", "conversation": CONVERSATION, "messages": list(messages), "has_earlier": has_earlier, "stream_id": at,
+        "type": "conversation.snapshot",
+        "conversation": CONVERSATION,
+        "messages": list(messages),
+        "has_earlier": has_earlier,
+        "stream_id": at,
     }
 
 
@@ -79,7 +94,14 @@ def changed(changed_message: Frame, at: str) -> Frame:
 
 def progress(text: str, *, attempt: int = 1, index: int = 1, at: str = "2-0") -> Frame:
     return {
-        "type": "reply.progress", "message_id": "r", "attempt": attempt, "index": index, "html": text, "dir": "ltr", "sent_at_ms": 0, "stream_id": at,
+        "type": "reply.progress",
+        "message_id": "r",
+        "attempt": attempt,
+        "index": index,
+        "html": text,
+        "dir": "ltr",
+        "sent_at_ms": 0,
+        "stream_id": at,
     }
 
 
@@ -102,7 +124,12 @@ def test_a_snapshot_takes_the_place_of_a_lost_acknowledgement(page: Page) -> Non
 
 
 def test_every_frame_applied_twice_changes_nothing(page: Page) -> None:
-    frames = [accepted(reply()), progress("a", index=1, at="2-0"), progress("b", index=2, at="2-1"), changed(reply("complete"), "3-0")]
+    frames = [
+        accepted(reply()),
+        progress("a", index=1, at="2-0"),
+        progress("b", index=2, at="2-1"),
+        changed(reply("complete"), "3-0"),
+    ]
     once = reduced(page, *frames)
     doubled = reduced(page, *[frame for frame in frames for _ in range(2)])
     assert doubled == once
@@ -122,7 +149,13 @@ def test_late_progress_does_not_bring_a_finished_reply_back(page: Page) -> None:
 
 
 def test_a_later_attempt_replaces_an_earlier_one_and_not_the_other_way_round(page: Page) -> None:
-    state = reduced(page, accepted(reply()), progress("long text", index=7), progress("", attempt=2, index=0, at="2-1"), progress("x", index=8, at="2-2"))
+    state = reduced(
+        page,
+        accepted(reply()),
+        progress("long text", index=7),
+        progress("", attempt=2, index=0, at="2-1"),
+        progress("x", index=8, at="2-2"),
+    )
     assert state["progress"]["r"]["attempt"] == 2
     assert state["progress"]["r"]["html"] == ""
 
@@ -133,22 +166,40 @@ def test_every_end_takes_the_pending_state_away(page: Page, status: str) -> None
     assert (state["pending"], state["progress"], state["stopping"]) == ([], {}, {})
 
 
-def test_trying_again_starts_afresh_though_the_attempt_is_the_same(page: Page) -> None:
+def test_trying_again_starts_afresh(page: Page) -> None:
     failed = changed(reply("failed", error="internal"), "3-0")
-    state = reduced(page, accepted(reply()), progress("old"), failed, changed(reply("pending", text="", html=""), "4-0"))
-    assert state["pending"] == ["r"]
-    assert state["progress"] == {}
-    again = [progress("new", attempt=2, at="5-0"), changed(reply("complete", attempt=2), "6-0")]
-    assert reduced(page, accepted(reply()), failed, changed(reply("pending"), "4-0"), *again)["messages"][1]["attempt"] == 2
+    again = changed(reply("pending", attempt=2, text="", html=""), "4-0")
+    state = reduced(page, accepted(reply()), progress("old"), failed, again)
+    assert (state["pending"], state["progress"]) == (["r"], {})
+    done = reduced(
+        page, accepted(reply()), failed, again, progress("new", attempt=3, at="5-0"), changed(reply("complete", attempt=3), "6-0")
+    )
+    assert (done["pending"], done["messages"][1]["attempt"]) == ([], 3)
+
+
+def test_a_pending_state_that_was_overtaken_does_not_return(page: Page) -> None:
+    """The web process announces the new reply while a worker already announces its end."""
+    for attempt in (0, 1):
+        state = reduced(
+            page, accepted(reply(attempt=0)), changed(reply("complete"), "3-0"), changed(reply(attempt=attempt), "3-1")
+        )
+        assert state["pending"] == []
 
 
 def test_a_replay_from_the_beginning_ends_where_the_snapshot_stands(page: Page) -> None:
     """After a snapshot with a pending reply, the server replays the whole stream: old states, and text the snapshot has not."""
-    replay = [changed(asked(), "1-0"), changed(reply(), "1-1"), progress("old run", index=4, at="2-0"), changed(reply("stopped"), "3-0"), changed(reply(), "4-0")]
-    state = reduced(page, snapshot(asked(), reply(), at="5-0"), *replay)
-    assert state["pending"] == ["r"]
-    assert state["progress"] == {}
-    live = reduced(page, snapshot(asked(), reply(attempt=2), at="5-0"), *replay, progress("new run", attempt=2, index=1, at="4-5"))
+    old = [
+        changed(asked(), "1-0"),
+        changed(reply(), "1-1"),
+        progress("old run", index=4, at="2-0"),
+        changed(reply("stopped"), "3-0"),
+    ]
+    replay = [*old, changed(reply(attempt=2), "4-0")]
+    state = reduced(page, snapshot(asked(), reply(attempt=2), at="5-0"), *replay)
+    assert (state["pending"], state["progress"]) == (["r"], {})
+    live = reduced(
+        page, snapshot(asked(), reply(attempt=3), at="5-0"), *replay, progress("new run", attempt=3, index=1, at="4-5")
+    )
     assert live["progress"]["r"]["html"] == "new run"
     assert live["streamId"] == "5-0"
 
@@ -165,7 +216,12 @@ def test_messages_stand_in_the_order_of_their_numbers_whatever_comes_first(page:
 
 
 def test_earlier_pages_stay_over_a_reconnect_when_they_join(page: Page) -> None:
-    early = {"type": "messages.earlier", "conversation_id": "c", "messages": [message("a", 1), message("b", 2)], "has_earlier": False}
+    early = {
+        "type": "messages.earlier",
+        "conversation_id": "c",
+        "messages": [message("a", 1), message("b", 2)],
+        "has_earlier": False,
+    }
     recent = snapshot(message("x", 3), message("y", 4), has_earlier=True)
     state = reduced(page, recent, early, snapshot(message("x", 3), message("y", 4), has_earlier=True, at="9-0"))
     assert [m["seq"] for m in state["messages"]] == [1, 2, 3, 4]

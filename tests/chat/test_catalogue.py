@@ -1,4 +1,4 @@
-"""The interface speaks English and Simplified Chinese: every word of the chat is in the catalogue, and the compiled file is current."""
+"""The interface speaks English and Chinese: every word of the chat is in the catalogue, and the compiled file is current."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from support_portal.chat.labels import CUSTOMER_ERRORS, HANDOFF_WORDS, chat_labe
 ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = ROOT / "locale/zh_Hans/LC_MESSAGES/django.po"
 SCRIPTS = sorted((ROOT / "static/js/chat").glob("*.js"))
-TEMPLATES = [*sorted((ROOT / "templates/chat").glob("*.html")), *(ROOT / "templates" / name for name in ("base.html", "403.html", "404.html"))]
+TEMPLATES = [
+    *sorted((ROOT / "templates/chat").glob("*.html")),
+    *(ROOT / "templates" / name for name in ("base.html", "403.html", "404.html")),
+]
 _ENTRY = re.compile(r'msgid "((?:[^"\\]|\\.)+)"\nmsgstr "((?:[^"\\]|\\.)*)"')
 
 

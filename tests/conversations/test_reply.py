@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from chatbot import runtime
 from chatbot.answering import pipeline
-from chatbot.answering.answers import Answer, Citation as Cited, Progress, Question
+from chatbot.answering.answers import Answer, Progress, Question
+from chatbot.answering.answers import Citation as Cited
 from chatbot.conversations import leases, reply, sweeping
 from chatbot.conversations.models import Citation, Customer, Generation
 from chatbot.engine.fake import ScriptedEngine
@@ -18,7 +19,9 @@ from tests.conversations.factories import generation_of, message, post
 
 
 def answer(text: str = "Two days.", **changes: Any) -> Answer:
-    return Answer(**{"text": text, "decision": "compose", "finish_reason": "stop", "language": "en", "trace": {"reason": "test"}, **changes})
+    return Answer(
+        **{"text": text, "decision": "compose", "finish_reason": "stop", "language": "en", "trace": {"reason": "test"}, **changes}
+    )
 
 
 @pytest.fixture

@@ -26,10 +26,11 @@ class _Embedder:
 
     name = "test-embedder"
     dimensions = 8
+    parts = (8,)
 
     def encode(self, texts: list[str]) -> Any:
-        rows = [np.random.default_rng(len(text) * 31 + ord(text[0])).normal(size=self.dimensions) for text in texts]
-        return np.array(rows, dtype=np.float32)
+        rows = np.array([np.random.default_rng(list(text.encode())).normal(size=self.dimensions) for text in texts])
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
 @pytest.fixture(autouse=True)

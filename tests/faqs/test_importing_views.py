@@ -6,7 +6,9 @@ import json
 
 import pytest
 import redis
+from asgiref.sync import sync_to_async
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connections
 from django.http import StreamingHttpResponse
 from django.test import AsyncClient, Client
 
@@ -142,3 +144,4 @@ async def test_export_streams_under_asgi(erin: User) -> None:
     assert isinstance(response, StreamingHttpResponse) and response.is_async
     pieces = [piece async for piece in response]
     assert json.loads(b"".join(pieces))["key"] == "a"
+    await sync_to_async(connections.close_all)()

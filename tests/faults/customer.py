@@ -65,8 +65,9 @@ class Customer:
         """Send a message; returns its client id at once."""
         client_id = str(uuid.uuid4())
         self.outbox[client_id] = text
-        with contextlib.suppress(websockets.WebSocketException, AttributeError):
-            await self._send_message(client_id)
+        if self._socket is not None:  # else it goes out with the next connection
+            with contextlib.suppress(websockets.WebSocketException):
+                await self._send_message(client_id)
         return client_id
 
     def reply_to(self, client_id: str) -> dict[str, Any] | None:
@@ -139,6 +140,8 @@ class Customer:
     def _take_message(self, message: dict[str, Any]) -> None:
         """A frame read again from the stream may be older than what the snapshot held."""
         known = self.messages.get(message["id"])
-        older = known and (message["attempt"] < known["attempt"] or (known["status"] in TERMINAL and message["status"] == "pending"))
+        older = known and (
+            message["attempt"] < known["attempt"] or (known["status"] in TERMINAL and message["status"] == "pending")
+        )
         if not older:
             self.messages[message["id"]] = message

@@ -1,4 +1,4 @@
-"""Break the running product in the middle of answers: nothing may be lost, doubled or out of order, and answers go on within 10 s.
+"""Break the running product in the middle of answers: nothing is lost, doubled or misordered, and answers go on within 10 s.
 
 `make test` breaks each part twice; FAULT_RUNS=50 is the long run that docs/operations.md quotes. Real processes, a scripted
 model, real PostgreSQL and Valkey, all under the demo's own supervisor.
@@ -7,33 +7,20 @@ model, real PostgreSQL and Valkey, all under the demo's own supervisor.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.faults.customer import Customer, visitor_cookie
-from tests.stack import Stack, running_stack
+from tests.stack import SENTENCES, TWO_QUESTIONS, Stack
 
 RUNS = int(os.environ.get("FAULT_RUNS", "2"))
 CHATS = 4
 RECOVERY_S = 10
-QUESTION = "How long does delivery take? And how do I get an invoice?"
-SENTENCES = [f"Part {word} of the answer is here. [1]" for word in "one two three four five six seven eight nine ten".split()]
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder = tmp_path_factory.mktemp("faults")
-    script = folder / "script.jsonl"
-    script.write_text(json.dumps({"match": "", "pieces": [f"{sentence} " for sentence in SENTENCES], "gap_s": 0.3}))
-    with running_stack(folder / "data", script=script) as running:
-        yield running
 
 
 async def reload_page(stack: Stack, customers: list[Customer]) -> None:
@@ -63,7 +50,8 @@ async def freeze_worker(stack: Stack, customers: list[Customer]) -> None:
 @pytest.mark.parametrize("fault", [reload_page, kill_web, kill_worker, kill_valkey, freeze_worker])
 async def test_nothing_is_lost_doubled_or_misordered(stack: Stack, fault: Any) -> None:
     pauses = [await _break_once(stack, fault) for _ in range(RUNS)]
-    print(f"\n{fault.__name__}: {RUNS} runs x {CHATS} chats, longest silence {max(pauses):.1f} s, median {sorted(pauses)[RUNS // 2]:.1f} s")
+    silence = f"longest silence {max(pauses):.1f} s, median {sorted(pauses)[RUNS // 2]:.1f} s"
+    print(f"\n{fault.__name__}: {RUNS} runs x {CHATS} chats, {silence}")
     assert max(pauses) < RECOVERY_S
 
 
@@ -73,7 +61,7 @@ async def _break_once(stack: Stack, fault: Any) -> float:
     cookies = await asyncio.gather(*(asyncio.to_thread(visitor_cookie, stack.url) for _ in range(CHATS)))
     customers = [await Customer(stack.url, cookie).start() for cookie in cookies]
     try:
-        asked = [await customer.ask(f"{QUESTION} ({number})") for number, customer in enumerate(customers)]
+        asked = [await customer.ask(f"{TWO_QUESTIONS} ({number})") for number, customer in enumerate(customers)]
         await asyncio.gather(*(c.until(lambda c=c: len(c.progress) >= 3, timeout_s=20) for c in customers))
         broken_at = time.monotonic()
         await fault(stack, customers)

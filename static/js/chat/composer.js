@@ -32,7 +32,7 @@ export class Composer {
     field.addEventListener("keydown", (event) => this.#keydown(event));
     stopButton.addEventListener("click", onStop);
     addEventListener("resize", () => this.#grow());
-    this.#changed();
+    this.#show();
   }
 
   set(text) {
@@ -66,6 +66,11 @@ export class Composer {
   }
 
   #changed() {
+    this.#onDraft(this.#field.value);
+    this.#show();
+  }
+
+  #show() {
     const used = lengthOf(this.#field.value.trim());
     const left = this.#maxChars - used;
     this.#counter.hidden = left > this.#maxChars / 10;
@@ -75,7 +80,6 @@ export class Composer {
     this.#sendButton.disabled = used === 0 || left < 0;
     this.#showSend();
     this.#grow();
-    this.#onDraft(this.#field.value);
   }
 
   // While an answer is being written and nothing is typed, the button in this place is Stop.

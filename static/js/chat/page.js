@@ -214,7 +214,8 @@ const socket = new ChatSocket({
   onFrame: (frame) => controller.received(frame),
   onState: (connection) => controller.connectionChanged(connection),
 });
-composer.set(outbox.draft(config.conversation_id));
+// Words typed before this script ran win over the draft of an earlier visit.
+if (!part("field").value) composer.set(outbox.draft(config.conversation_id));
 render(controller.state);
 controller.attach(socket);
 sidebar.load(config.conversation_id);

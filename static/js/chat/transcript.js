@@ -15,7 +15,7 @@ export function newTranscript(conversationId = "") {
     loadingEarlier: false,
     streamId: "", // the newest stream id seen: where a reconnect goes on
     versions: {}, // message id, or "conversation" -> stream id of the change that is shown
-    progress: {}, // message id -> {attempt, index, html, dir, streamId}
+    progress: {}, // message id -> {attempt, index, html, dir}
     queue: {}, // message id -> {attempt, position}
     heardAt: {}, // message id -> when something of a pending reply last came, ms
     stopping: {}, // message id -> true
@@ -113,24 +113,28 @@ function applyConversation(state, frame) {
   return { ...withConversation(state, frame.conversation), versions: { ...state.versions, conversation: frame.stream_id } };
 }
 
-function applyChanged(state, frame, now) {
-  const { message, stream_id: streamId } = frame;
-  if (find(state, message.id) && compareStreamIds(streamId, state.versions[message.id]) <= 0) {
-    // A replay: the change is known, but text shown before it belongs to an earlier run of this reply.
-    return compareStreamIds(state.progress[message.id]?.streamId, streamId) < 0 ? withoutProgress(state, message.id) : state;
-  }
+function applyChanged(state, { message, stream_id: streamId }, now) {
+  const known = find(state, message.id);
+  if (known && (isOlder(message, known) || compareStreamIds(streamId, state.versions[message.id]) <= 0)) return state;
   return withMessage(state, message, streamId, now);
 }
 
+// Announcements of one reply can overtake each other on their way to the stream. Within an attempt its end is final; trying
+// again is a new attempt.
+function isOlder(message, known) {
+  if (message.attempt !== known.attempt) return message.attempt < known.attempt;
+  return message.status === "pending" && known.status !== "pending";
+}
+
 function applyProgress(state, frame, now) {
-  const { message_id: id, attempt, index, html, dir, stream_id: streamId } = frame;
+  const { message_id: id, attempt, index, html, dir } = frame;
   const known = state.progress[id];
   const message = find(state, id);
   if (message && (message.status !== "pending" || message.attempt > attempt)) return state;
   if (known && (known.attempt - attempt || known.index - index) >= 0) return state;
   return {
     ...state,
-    progress: { ...state.progress, [id]: { attempt, index, html, dir, streamId } },
+    progress: { ...state.progress, [id]: { attempt, index, html, dir } },
     queue: without(state.queue, id),
     heardAt: { ...state.heardAt, [id]: now },
   };

@@ -22,10 +22,17 @@ class Command(BaseCommand):
 
 def protocol_page() -> str:
     intro = inspect.getdoc(protocol) or ""
-    parts = ["# The websocket protocol of the customer chat", intro, "Socket: `/ws/chat/`. This page is generated: `manage.py protocoldocs`."]
+    parts = [
+        "# The websocket protocol of the customer chat",
+        intro,
+        "Socket: `/ws/chat/`. This page is generated: `manage.py protocoldocs`.",
+    ]
     parts += ["## From the browser", *(_frame(frame) for frame in _members(protocol.ClientFrame))]
     parts += ["## From the server", *(_frame(frame) for frame in _members(protocol.ServerFrame))]
-    parts += ["## Parts of frames", *(_frame(part) for part in (protocol.MessageView, protocol.Citation, protocol.ConversationView))]
+    parts += [
+        "## Parts of frames",
+        *(_frame(part) for part in (protocol.MessageView, protocol.Citation, protocol.ConversationView)),
+    ]
     parts += [_LIMITS]
     return "\n\n".join(parts) + "\n"
 
@@ -64,7 +71,7 @@ def _type_of(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return " or ".join(f"`{value!r}`" for value in schema["enum"])
     if "$ref" in schema:
-        return schema["$ref"].rpartition("/")[2]
+        return str(schema["$ref"]).rpartition("/")[2]
     if schema.get("type") == "array":
         return f"list of {_type_of(schema['items'])}"
     limit = f", at most {schema['maxLength']:,} characters" if "maxLength" in schema else ""

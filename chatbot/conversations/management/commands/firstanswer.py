@@ -25,7 +25,9 @@ class Command(BaseCommand):
         finally:
             Customer.objects.filter(pk=visitor).delete()
         if reply.status != Message.Status.COMPLETE:
-            raise CommandError(f"The first answer ended as {reply.status} ({reply.error or 'time-out'}). See the generation worker's log.")
+            raise CommandError(
+                f"The first answer ended as {reply.status} ({reply.error or 'time-out'}). See the generation worker's log."
+            )
         self.stdout.write(f"{reply.decision}: {reply.text}")
 
     def _ask(self, visitor: uuid.UUID) -> Message:

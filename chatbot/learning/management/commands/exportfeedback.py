@@ -22,4 +22,6 @@ class Command(BaseCommand):
             count = write_records(rated_completions(), file)
         except OSError as error:
             raise CommandError(f"{file} cannot be written: {error.strerror}.") from error
-        self.stdout.write(f"{count} rated answers written to {file}. They hold customers' words: keep the file as you keep those.")
+        self.stdout.write(
+            f"{count} rated answers written to {file}. They hold customers' words: keep the file as you keep those."
+        )

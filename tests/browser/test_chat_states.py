@@ -1,0 +1,203 @@
+"""States that a healthy site shows rarely: the page against a scripted line. Every scripted frame is one of the protocol's."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, WebSocketRoute, expect
+
+from chatbot.protocol import CLIENT_FRAMES, SERVER_FRAMES
+from tests.browser.chat import QUESTION, Chat
+from tests.stack import Stack
+
+CONVERSATION = {"id": str(uuid.uuid4()), "status": "open", "created_at": "2026-01-01T00:00:00+00:00", "last_seq": 2}
+REPLY_ID = str(uuid.uuid4())
+
+
+class ScriptedLine:
+    """Answers the page's frames itself. `sent` holds what the page has sent; accepts every message unless told otherwise."""
+
+    def __init__(self, page: Page) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.refuse_with: dict[str, Any] | None = None
+        self._route: WebSocketRoute | None = None
+        self._stream = 0
+        page.route_web_socket("**/ws/chat/", self._connected)
+
+    def say(self, frame_type: str, **fields: Any) -> None:
+        frame = {"type": frame_type, **fields}
+        if frame_type in {"message.changed", "reply.progress", "reply.waiting", "conversation.changed"}:
+            self._stream += 1
+            frame["stream_id"] = f"1-{self._stream}"
+        payload = json.dumps(frame)
+        SERVER_FRAMES.validate_json(payload)
+        assert self._route is not None
+        self._route.send(payload)
+
+    def reply(self, status: str, **fields: Any) -> None:
+        self.say("message.changed", message=view("assistant", id=REPLY_ID, seq=2, status=status, attempt=1, **fields))
+
+    def of_type(self, frame_type: str) -> list[dict[str, Any]]:
+        return [frame for frame in self.sent if frame["type"] == frame_type]
+
+    def _connected(self, route: WebSocketRoute) -> None:
+        self._route = route
+        route.on_message(lambda frame: self._received(str(frame)))
+
+    def _received(self, payload: str) -> None:
+        CLIENT_FRAMES.validate_json(payload)
+        frame = json.loads(payload)
+        self.sent.append(frame)
+        if frame["type"] == "ping":
+            self.say("pong")
+        elif frame["type"] == "message.send":
+            self._answer(frame)
+
+    def _answer(self, frame: dict[str, Any]) -> None:
+        client_id = frame["client_message_id"]
+        if self.refuse_with:
+            self.say("error", client_message_id=client_id, **self.refuse_with)
+            return
+        asked = view("customer", seq=1, text=frame["text"], client_message_id=client_id)
+        pending = view("assistant", id=REPLY_ID, seq=2, status="pending")
+        self.say("message.accepted", client_message_id=client_id, conversation=CONVERSATION, message=asked, reply=pending)
+
+
+def view(role: str, **fields: Any) -> dict[str, Any]:
+    plain = {
+        "id": str(uuid.uuid4()),
+        "role": role,
+        "status": "complete",
+        "text": "",
+        "html": "",
+        "created_at": "2026-01-01T10:00:00+00:00",
+    }
+    return plain | fields
+
+
+def ask(chat: Chat, text: str = QUESTION) -> None:
+    """Ask and wait until the reply is being written, so that the scripted frames come after it."""
+    chat.ask(text)
+    chat.expect_state(chat.replies.first, "pending")
+
+
+@pytest.fixture
+def line(page: Page) -> ScriptedLine:
+    return ScriptedLine(page)
+
+
+@pytest.fixture
+def chat(page: Page, site: Stack, line: ScriptedLine) -> Chat:
+    return Chat(page, site.url).open()
+
+
+def test_choices_are_buttons_that_send_their_words(chat: Chat, line: ScriptedLine) -> None:
+    ask(chat, "return")
+    line.reply(
+        "complete",
+        html="<p>Which one?</p>",
+        text="Which one?",
+        decision="clarify",
+        choices=["Return a bicycle", "Return a helmet"],
+    )
+    chat.button("Return a helmet").click()
+    expect(chat.own.last).to_contain_text("Return a helmet")
+    assert [frame["text"] for frame in line.of_type("message.send")] == ["return", "Return a helmet"]
+    expect(chat.field).to_be_focused()
+
+
+def test_a_busy_model_is_told_with_the_place_in_the_queue(chat: Chat, line: ScriptedLine) -> None:
+    ask(chat)
+    line.say("reply.waiting", message_id=REPLY_ID, attempt=1, position=3)
+    expect(chat.replies.first).to_contain_text("3 answers are ahead of yours.")
+    line.say("reply.waiting", message_id=REPLY_ID, attempt=1, position=1)
+    expect(chat.replies.first).to_contain_text("1 answer is ahead of yours.")
+    line.say("reply.progress", message_id=REPLY_ID, attempt=1, index=1, html="<p>Words.</p>", dir="ltr", sent_at_ms=0)
+    expect(chat.replies.first).not_to_contain_text("ahead of yours")
+
+
+def test_silence_becomes_visible_and_the_page_asks_again(page: Page, site: Stack, line: ScriptedLine) -> None:
+    page.clock.install()
+    chat = Chat(page, site.url).open()
+    ask(chat)
+    expect(chat.replies.first).to_contain_text("Writing…")
+    page.clock.run_for(10_000)
+    expect(chat.replies.first).to_contain_text("Still working…")
+    page.clock.run_for(13_000)
+    expect(chat.replies.first).to_contain_text("Still working…")
+    assert len(line.of_type("conversation.open")) == 1
+    line.reply("failed", error="internal")
+    expect(chat.replies.first).not_to_contain_text("Still working…")
+
+
+def test_a_failed_answer_says_so_and_offers_another_try(chat: Chat, line: ScriptedLine) -> None:
+    ask(chat)
+    line.reply("failed", error="internal")
+    expect(chat.replies.first).to_contain_text("This answer could not be written. Nothing you wrote is lost.")
+    chat.replies.first.get_by_role("button", name="Try again").click()
+    assert line.of_type("reply.retry") == [{"type": "reply.retry", "message_id": REPLY_ID}]
+
+
+def test_a_refused_message_can_be_sent_again_or_discarded(chat: Chat, line: ScriptedLine) -> None:
+    line.refuse_with = {"code": "message_too_long", "message": "This message is too long."}
+    chat.ask("a b c")
+    expect(chat.own).to_contain_text("This message is too long.")
+    chat.button("Try again").click()
+    expect(chat.own).to_contain_text("This message is too long.")
+    first, second = line.of_type("message.send")
+    assert first == second
+    chat.button("Discard").click()
+    expect(chat.own).to_have_count(0)
+    chat.page.reload()
+    expect(chat.own).to_have_count(0)
+
+
+def test_what_passes_by_itself_is_sent_again_by_itself(chat: Chat, line: ScriptedLine) -> None:
+    line.refuse_with = {"code": "too_fast", "message": "That was too fast. Please wait a moment.", "retry_after_s": 1.0}
+    chat.ask("quick")
+    expect(chat.own).to_contain_text("That was too fast.")
+    line.refuse_with = None
+    chat.expect_state(chat.own.first, "sent")
+    first, second = line.of_type("message.send")
+    assert first["client_message_id"] == second["client_message_id"]
+
+
+def test_a_conversation_that_was_deleted_meanwhile_is_told(chat: Chat, line: ScriptedLine) -> None:
+    ask(chat)
+    line.say("error", code="conversation_not_found", message="This conversation does not exist.")
+    expect(chat.page.get_by_role("heading", name="This conversation is not here")).to_be_visible()
+    expect(chat.field).to_be_hidden()
+
+
+def test_text_runs_in_the_direction_of_its_language(chat: Chat, line: ScriptedLine) -> None:
+    ask(chat, "مرحبا")
+    line.reply("complete", html="<p>مرحبا بكم</p>", text="مرحبا بكم", dir="rtl")
+    body = chat.body(chat.replies.first)
+    expect(body).to_have_attribute("dir", "rtl")
+    assert body.locator("p").evaluate("(p) => getComputedStyle(p).direction") == "rtl"
+
+
+def test_html_of_the_server_runs_no_script(chat: Chat, line: ScriptedLine) -> None:
+    """The renderer never sends this; should it ever, the policy stands behind it."""
+    ask(chat)
+    line.reply("complete", html='<p>x<img src="x:" onerror="window.pwned = 1"></p><script>window.pwned = 1</script>', text="x")
+    chat.expect_state(chat.replies.first, "complete")
+    chat.page.wait_for_function("document.readyState === 'complete'")
+    assert chat.page.evaluate("window.pwned") is None
+
+
+def test_a_customers_words_are_never_html(chat: Chat) -> None:
+    words = '<b>bold</b> <img src=x onerror="window.pwned=1"> **stars**'
+    chat.ask(words)
+    assert chat.own.locator("[data-slot=body]").inner_text() == words
+    assert chat.own.locator("img, b").count() == 0
+
+
+def test_an_expired_visit_asks_for_a_reload(page: Page, site: Stack) -> None:
+    page.route_web_socket("**/ws/chat/", lambda route: route.close(code=4401))
+    chat = Chat(page, site.url).open()
+    expect(page.locator("[data-part=connection]")).to_contain_text("This page does not know you any more.")
+    expect(chat.button("Reload")).to_be_visible()

@@ -1,0 +1,107 @@
+"""The staff's pages in a real browser: found by keyboard, readable by everyone, with nothing in the console."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from axe_core_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.browser.chat import ANSWER_PART, QUESTION, Chat
+from tests.stack import Stack
+
+WAIT_MS = 20_000
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+PAGES = ["/desk/", "/faqs/", "/faqs/add/", "/faqs/import/", "/people/", "/people/add/", "/accounts/password/"]
+NewContext = Callable[..., BrowserContext]
+
+
+@pytest.fixture
+def new_context(chromium: Browser) -> Iterator[NewContext]:
+    contexts: list[BrowserContext] = []
+
+    def make(**options: Any) -> BrowserContext:
+        contexts.append(chromium.new_context(locale="en-US", **options))
+        return contexts[-1]
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+def _signed_in(context: BrowserContext, site: Stack, username: str) -> tuple[Page, list[str]]:
+    """A staff member's page, and what its console complains about."""
+    page, problems = context.new_page(), []
+    page.set_default_timeout(WAIT_MS)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
+    page.goto(site.url + "/desk/")
+    page.get_by_label("User name").fill(username)
+    page.get_by_label("Password").fill(site.accounts[username]["password"])
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(site.url + "/desk/")
+    return page, problems
+
+
+def _faults(page: Page) -> list[str]:
+    """What axe finds, and whether the page is wider than its window."""
+    found = [f"{rule['id']}: {rule['nodes'][0]['html'][:200]}" for rule in Axe().run(page, options=RULES)["violations"]]
+    too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return found + ([f"{too_wide} px too wide"] if too_wide else [])
+
+
+def _ask(context: BrowserContext, site: Stack) -> None:
+    chat = Chat(context.new_page(), site.url).open()
+    chat.ask_and_wait(QUESTION)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (768, "dark"), (1440, "light")])
+def test_every_page_is_accessible_and_fits(site: Stack, new_context: NewContext, width: int, scheme: str) -> None:
+    _ask(new_context(), site)
+    context = new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page, problems = _signed_in(context, site, "admin")
+    page.get_by_role("main").get_by_role("link", name=QUESTION).first.click()
+    page.locator(".why > summary").first.click()
+    assert _faults(page) == []
+    page.goto(site.url + "/faqs/")
+    page.locator(".faq-table a").first.click()
+    assert _faults(page) == []
+    page.get_by_role("link", name="History").click()
+    assert _faults(page) == []
+    for path in PAGES:
+        page.goto(site.url + path)
+        assert _faults(page) == [], path
+    assert problems == []
+
+
+def test_the_desk_by_keyboard(site: Stack, new_context: NewContext) -> None:
+    _ask(new_context(), site)
+    page, problems = _signed_in(new_context(), site, "agent")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.locator(".message-customer").first).to_contain_text(QUESTION)
+    expect(page.locator(".message-assistant").first).to_contain_text(ANSWER_PART)
+    page.locator(".why > summary").first.click()
+    expect(page.locator(".why-body").first).to_contain_text("FAQs found, best first")
+    page.keyboard.press("/")
+    page.keyboard.type("delivery cost")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(site.url + "/desk/?q=delivery+cost")
+    assert page.locator(".conversation-row").count() >= 1
+    assert problems == []
+
+
+def test_an_editor_sees_the_answer_while_writing_it(site: Stack, new_context: NewContext) -> None:
+    page, problems = _signed_in(new_context(), site, "editor")
+    expect(page.get_by_role("link", name="People")).to_have_count(0)
+    page.goto(site.url + "/faqs/add/")
+    page.get_by_label("Answer").fill("It costs **S$5**. <b>No</b>")
+    expect(page.locator("#preview strong")).to_have_text("S$5")
+    expect(page.locator("#preview")).to_contain_text("<b>No</b>")
+    page.get_by_label("Question").fill("What does a sticker cost?")
+    page.get_by_label("Key").fill("sticker-price")
+    page.get_by_role("button", name="Save draft").click()
+    expect(page.get_by_role("status").first).to_contain_text("It is a draft")
+    assert problems == []

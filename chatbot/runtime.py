@@ -70,12 +70,15 @@ def model_folder() -> Path:
 
 
 def _torch_engine() -> Engine:
-    from chatbot.engine.engine import BatchedEngine  # The one lazy import of torch: only a generation worker pays for it.
+    # The lazy imports of torch: only a generation worker pays for it.
+    from chatbot.engine.device import choose_device
+    from chatbot.engine.engine import BatchedEngine
 
+    device, dtype = choose_device(settings.MODEL_DEVICE, settings.MODEL_DTYPE)
     return BatchedEngine(
         model_folder(),
-        device=settings.MODEL_DEVICE,
-        dtype=settings.MODEL_DTYPE,
+        device=device,
+        dtype=dtype,
         max_running=settings.MODEL_MAX_RUNNING,
         max_waiting=settings.MODEL_MAX_WAITING,
         context_tokens=settings.MODEL_CONTEXT_TOKENS,

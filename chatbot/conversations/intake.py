@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
+from chatbot.characters import strip_invisible
 from chatbot.conversations import handoff, publishing, reply, tasks, transcripts
 from chatbot.conversations.access import access_conversation, access_reply
 from chatbot.conversations.models import Conversation, Customer, Generation, Message
@@ -52,11 +53,8 @@ def post_customer_message(
 
 
 def clean(text: str) -> str:
-    """Compose to NFC, drop control and format characters but line breaks and joiners, trim. Raises InvalidInput."""
-    composed = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
-    kept = "".join(
-        c for c in composed if c in "\n\t\u200c\u200d" or unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Co", "Cn"}
-    ).strip()
+    """Compose to NFC, drop what cannot be seen, trim. Raises InvalidInput when no words are left, or too many."""
+    kept = strip_invisible(unicodedata.normalize("NFC", text)).strip()
     if not any(unicodedata.category(c)[0] not in "ZC" for c in kept):
         raise InvalidInput("Write something first.", code="message_empty", field="text")
     if len(kept) > MAX_TEXT_CHARS:

@@ -172,7 +172,7 @@ def _row(values: dict[str, Any]) -> ConversationRow:
     )
 
 
-def _with_marks(rows: QuerySet[Conversation]) -> QuerySet[Conversation, dict[str, Any]]:
+def _with_marks(rows: QuerySet[Conversation]) -> QuerySet[Any, Any]:
     """What a row shows, in the one query that finds the page."""
     said = Message.objects.filter(conversation=OuterRef("pk")).exclude(text="")
     first = said.filter(role=Message.Role.CUSTOMER).order_by("seq")

@@ -44,9 +44,10 @@ class Int8Linear(torch.nn.Module):
         self.two_terms = two_terms
         self.out_dtype = out_dtype
         self._packed = torch.ops.onednn.qlinear_prepack(weight, None)
-        self._scale = scale.contiguous()
+        # Copies: a view of a memory-mapped file would keep all of the file in memory.
+        self._scale = scale.clone()
         self._zero = torch.zeros(len(scale), dtype=torch.int64)
-        self._bias = None if bias is None else bias.detach().float()
+        self._bias = None if bias is None else bias.detach().float().clone()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         rows = x.reshape(-1, self.in_features).float()

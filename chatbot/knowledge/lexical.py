@@ -92,8 +92,3 @@ class Bm25:
                 idf = float(np.log(1 + (self._size - holders + 0.5) / (holders + 0.5)))
                 score += idf * frequency * (_K1 + 1) / (frequency + norm)
         return score
-
-    def share_known(self, text: str) -> float:
-        """The share of the question's words that any document knows; 0 for a question without words."""
-        asked = set(tokens(text))
-        return sum(token in self._postings for token in asked) / len(asked) if asked else 0.0

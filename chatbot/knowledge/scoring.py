@@ -75,8 +75,10 @@ class Scorer:
         self._lexical = Bm25([" \n ".join(self._texts_of(entry)) for entry in range(entries)])
         self.has_head = entries > 1 and len(vectors) / entries >= HEAD_MIN_PHRASINGS
         self._whitener = self._fit_whitener() if self.has_head else None
+        self._directions = _unit(self._sums)
         self._white = self._whiten(self.phrasings)
-        self._white_sums = self._whiten(self._sums)
+        self._white_means: Matrix = self._whiten(self._sums) / np.maximum(self.counts, 1)[:, None]
+        self._white_biases: Row = -0.5 * np.einsum("fd,fd->f", self._white_means, self._white_means)
 
     def _texts_of(self, entry: int) -> list[str]:
         start = int(self._starts[entry])
@@ -138,7 +140,7 @@ class Scorer:
         return np.asarray(np.maximum.reduceat(likeness, self._starts, axis=1), dtype=np.float32)
 
     def _to_mean(self, questions: Matrix, left_out: LeftOut | None) -> Matrix:
-        likeness = questions @ _unit(self._sums).T
+        likeness = questions @ self._directions.T
         if left_out is not None and not left_out.whole:
             rest = _unit(self._sums[left_out.entries] - questions)
             likeness[np.arange(len(questions)), left_out.entries] = np.einsum("md,md->m", questions, rest)
@@ -148,19 +150,18 @@ class Scorer:
         if not self.has_head:
             return np.zeros((len(questions), self.size), dtype=np.float32)
         white = self._whiten(questions)
-        means = self._white_sums / self.counts[:, None]
-        head = white @ means.T - 0.5 * np.einsum("fd,fd->f", means, means)
+        head = white @ self._white_means.T + self._white_biases
         if left_out is not None:
             for row, entry in enumerate(left_out.entries):
-                head[row] = self._head_left_out(white[row], head[row], means, int(entry), whole=left_out.whole)
+                head[row] = self._head_left_out(white[row], head[row], int(entry), whole=left_out.whole)
         return np.asarray(head, dtype=np.float32)
 
-    def _head_left_out(self, question: Row, head: Row, means: Matrix, entry: int, *, whole: bool) -> Row:
+    def _head_left_out(self, question: Row, head: Row, entry: int, *, whole: bool) -> Row:
         """Correct one question's head scores for what its own phrasing (or its whole entry) gave to mean and covariance.
 
         The covariance loses the rows `removed`; its inverse follows by Woodbury's identity, in whitened coordinates.
         """
-        count = float(self.counts[entry])
+        count, means = float(self.counts[entry]), self._white_means
         if whole:
             start = int(self._starts[entry])
             removed = self._white[start : start + int(count)] - means[entry]
@@ -182,10 +183,6 @@ class Scorer:
             for row, (entry, text) in enumerate(zip(left_out.entries, texts, strict=True)):
                 scores[row, entry] = self._lexical.score_without(int(entry), text)
         return scores
-
-    def share_known(self, texts: Sequence[str]) -> Matrix:
-        """The share of each question's words that any entry uses; (M,)."""
-        return np.array([self._lexical.share_known(text) for text in texts], dtype=np.float32)
 
 
 def _without(scores: Matrix, entries: Rows) -> Matrix:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar, cast
+from typing import Concatenate, ParamSpec, TypeVar
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -45,10 +45,9 @@ def requires(
         def guarded(request: HttpRequest, /, *args: Params.args, **kwargs: Params.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
-            user = cast(User, request.user)
-            if not may(user, right):
+            if not may(request.user, right):
                 raise PermissionDenied
-            if user.must_change_password:
+            if request.user.must_change_password:
                 return redirect("accounts:password_change")
             with translation.override("en"):
                 return view(request, *args, **kwargs)

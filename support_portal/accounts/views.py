@@ -12,7 +12,6 @@ from django.template.response import TemplateResponse
 from django.urls import reverse_lazy
 from django.utils import translation
 
-from support_portal.accounts.models import User
 from support_portal.accounts.throttle import WINDOW_S, forget_tries, take_try
 
 
@@ -53,7 +52,6 @@ class ChangePassword(auth_views.PasswordChangeView):
             return _finished(super().dispatch(*args, **kwargs))
 
     def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
-        user = cast(User, form.user)
-        user.must_change_password = False
+        form.user.must_change_password = False
         messages.success(self.request, "Your password is changed. Your other sessions have ended.")
         return super().form_valid(form)

@@ -64,6 +64,12 @@ def test_wrong_citation_is_corrected_by_facts_and_words(checker: Checker, senten
     assert checker.source_of(sentence, cited=cited) == source
 
 
+def test_words_that_a_passage_shares_with_the_rules_may_be_shown() -> None:
+    passage = "How long do repairs take? Most repairs take 5 days."
+    assert Checker([passage], rules=RULES).check("Most repairs take 5 days.").shown
+    assert not Checker(["Repairs: 5 days."], rules=RULES).check("Urgent ones cost more: how long do repairs take?").shown
+
+
 def test_citations_of_missing_passages_are_dropped() -> None:
     text = "Yes [2]. No [7]."
     assert cited_numbers(text) == [2, 7]

@@ -44,6 +44,13 @@ def test_moderate_match_is_composed_and_streamed_sentence_by_sentence(run: Run) 
     assert engine.requests[0].conversation == "c1"
 
 
+def test_far_weaker_matches_are_not_shown_to_the_model(run: Run) -> None:
+    weak = Found(8, "weak", "en", "Weak?", "Weakly related.", score=0.5)
+    engine = FakeEngine(["Delivery costs $4.90 [1]."])
+    run("shipping", search=search_for(DELIVERY, FAIR, weak), engine=engine)
+    assert "Weakly related" not in engine.requests[0].messages[-1].content
+
+
 def test_citations_are_numbered_as_they_appear(run: Run) -> None:
     engine = FakeEngine(["You have 30 days [2][7]. Delivery costs $4.90 [1]."])
     found = last(run("returns and delivery", search=search_for(DELIVERY, FAIR, RETURNS), engine=engine))

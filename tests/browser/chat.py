@@ -1,4 +1,4 @@
-"""The chat page as its reader uses it: by roles and words, never by frames."""
+"""The chat page as its reader uses it: by roles and words where there are any, never by frames."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Chat:
 
     @property
     def field(self) -> Locator:
-        return self.page.get_by_label("Your message")
+        return self.page.locator("#composer-field")
 
     @property
     def replies(self) -> Locator:

@@ -8,17 +8,19 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import uuid4
 
 from chatbot.answering.answers import Match, Progress, Question, Waiting
 from chatbot.answering.grounding import Checker, cited_numbers, renumber
-from chatbot.answering.language import detect
+from chatbot.answering.language import detect, same_language
 from chatbot.answering.prompting import MAX_NEW_TOKENS, MAX_PASSAGES, RULES, Passage, compose_messages
 from chatbot.answering.sentences import SentenceStream
 from chatbot.engine.requests import Engine, GenerationHandle, GenerationOutput, GenerationRequest
 
+# Short answers are read; a small model that goes on has begun to copy.
+MAX_SENTENCES = 6
 _POLL_S = 0.1
 _NOTICE_S = 1.0
 # How long after its deadline or a cancel the engine may take to say so before it is taken for dead.
@@ -29,6 +31,7 @@ _MIN_LETTERS = 24
 _MIN_WIDE = 8
 
 _MARKS_FIRST = re.compile(r"\A(\s*(?:[-*]\s+)?)((?:\[\d{1,2}\]\s*)+)(\S.*?)([.!?。！？]*\s*)\Z", re.S)
+_END = re.compile(r"[.!。！]?\s*\Z")
 
 Outcome = Literal["written", "no_answer", "withheld", "cancelled", "failed"]
 
@@ -37,14 +40,14 @@ Outcome = Literal["written", "no_answer", "withheld", "cancelled", "failed"]
 class Draft:
     """The verified text so far.
 
-    questions: the passages' own, which small models repeat; numbers: passage number -> the number the customer sees, by first
-    appearance.
+    parts: the sentences, each with the number of the passage it comes from.
+    numbers: passage number -> the number the customer sees, by first appearance.
     """
 
     checker: Checker
     language: str
-    questions: frozenset[str] = frozenset()
     text: str = ""
+    parts: list[tuple[str, int]] = field(default_factory=list)
     numbers: dict[int, int] = field(default_factory=dict)
     withheld: list[dict[str, Any]] = field(default_factory=list)
     said: set[str] = field(default_factory=set)
@@ -55,19 +58,21 @@ class Draft:
         """Append a sentence if it may be shown; tells whether it was."""
         sentence = _marks_last(sentence if self.text else _LABEL.sub("", sentence).lstrip("\"'“ \n"))
         plain = renumber(sentence, numbers={}).strip()
-        reasons = self.checker.check(sentence).reasons or self._language_fault(plain)
+        reasons = self.checker.check(sentence).reasons or self._language_fault(plain) or _question_fault(plain)
         if reasons:
             self._withhold(sentence, reasons)
             return False
-        if not plain.strip("\"'”。. *-") or plain in self.said or plain in self.questions:
+        if not plain.strip("\"'”。. *-") or plain in self.said:
             return False
         self.said.add(plain)
+        self.parts.append((sentence, self.checker.source_of(plain) + 1))
         shown = {}
         for cited in cited_numbers(sentence):
             if 1 <= cited <= passages:
                 number = self.checker.source_of(plain, cited=cited - 1) + 1
                 shown[cited] = self.numbers.setdefault(number, len(self.numbers) + 1)
         self.text += renumber(sentence, numbers=shown)
+        self.ended = len(self.parts) >= MAX_SENTENCES
         return True
 
     def _withhold(self, sentence: str, reasons: Sequence[str]) -> None:
@@ -107,6 +112,7 @@ def compose(
     engine: Engine,
     should_stop: Callable[[], bool],
     deadline_at: float,
+    max_new_tokens: int = MAX_NEW_TOKENS,
 ) -> Iterator[Progress | Waiting | Composed]:
     """Let the model write from the matches; the last item is the Composed. deadline_at: on time.monotonic's clock.
 
@@ -114,10 +120,16 @@ def compose(
     caller falls back to the source's own text, so the rest would be written for nobody.
     """
     matches = matches[:MAX_PASSAGES]
-    handle = engine.submit(_request(question, matches=matches, language=language, engine=engine, deadline_at=deadline_at))
+    request = _request(question, matches=matches, language=language, engine=engine)
+    handle = engine.submit(replace(request, deadline_s=max(deadline_at - time.monotonic(), 0.1), max_new_tokens=max_new_tokens))
     customer = [question.text, *(turn.text for turn in question.history if turn.role == "user")]
-    checker = Checker([f"{match.question}\n{match.answer}" for match in matches], customer=customer, rules=RULES)
-    draft = Draft(checker=checker, language=language, questions=frozenset(match.question for match in matches))
+    checker = Checker(
+        [f"{match.question}\n{match.answer}" for match in matches],
+        customer=customer,
+        rules=RULES,
+        same_language=any(same_language(match.locale, language) for match in matches),
+    )
+    draft = Draft(checker=checker, language=language)
     stream = SentenceStream()
     first_text_at = None
     for piece in _pieces(handle, engine=engine, should_stop=should_stop, deadline_at=deadline_at):
@@ -136,9 +148,7 @@ def compose(
     yield _composed(draft, matches=matches, output=output, first_text_at=first_text_at)
 
 
-def _request(
-    question: Question, *, matches: Sequence[Match], language: str, engine: Engine, deadline_at: float
-) -> GenerationRequest:
+def _request(question: Question, *, matches: Sequence[Match], language: str, engine: Engine) -> GenerationRequest:
     messages = compose_messages(
         question.text,
         passages=[Passage(question=match.question, answer=match.answer) for match in matches],
@@ -151,8 +161,6 @@ def _request(
     return GenerationRequest(
         request_id=uuid4().hex,
         messages=messages,
-        max_new_tokens=MAX_NEW_TOKENS,
-        deadline_s=max(deadline_at - time.monotonic(), 0.1),
         conversation=question.conversation,
     )
 
@@ -204,8 +212,29 @@ def _finish(draft: Draft, stream: SentenceStream, *, output: GenerationOutput, p
         return
     if output.finish_reason == "cancelled":
         draft.outcome = "cancelled"
+    elif output.finish_reason == "error":
+        draft.outcome = "failed"
+    elif draft.text.strip() and not draft.checker.stands(draft.text):
+        draft.outcome = "no_answer"
     elif not draft.text.strip():
-        draft.outcome = "failed" if output.finish_reason in ("error", "deadline") else "withheld"
+        draft.outcome = "failed" if output.finish_reason == "deadline" else "withheld"
+
+
+def _question_fault(words: str) -> list[str]:
+    """A model that asks has begun to repeat the passages' questions; asking back is the pipeline's own business."""
+    return ["question"] if words.rstrip("\"'”* ").endswith(("?", "？", "؟")) else []
+
+
+def _with_marks(draft: Draft) -> str:
+    """Cite for a model that did not: after the last sentence of each run that comes from the same passage."""
+    text = ""
+    for index, (sentence, passage) in enumerate(draft.parts):
+        sentence = renumber(sentence, numbers={})
+        if index + 1 == len(draft.parts) or draft.parts[index + 1][1] != passage:
+            number = draft.numbers.setdefault(passage, len(draft.numbers) + 1)
+            sentence = _END.sub(rf" [{number}]\g<0>", sentence, count=1)
+        text += sentence
+    return text.strip()
 
 
 def _marks_last(sentence: str) -> str:
@@ -216,7 +245,6 @@ def _marks_last(sentence: str) -> str:
 def _composed(draft: Draft, *, matches: Sequence[Match], output: GenerationOutput, first_text_at: float | None) -> Composed:
     text = draft.text.strip()
     if text and not draft.numbers:
-        draft.numbers[draft.checker.source_of(text) + 1] = 1
-        text += " [1]"
+        text = _with_marks(draft)
     cited = {shown: matches[number - 1] for number, shown in draft.numbers.items()}
     return Composed(draft.outcome, text, cited, draft.withheld, output, first_text_at)

@@ -52,6 +52,8 @@ PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("code", re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z][A-Za-z]*-?\d[A-Za-z0-9]*(?:[.-][A-Za-z0-9]+)*")),
     ("quantity", re.compile(rf"{_LOW}(?P<n>{NUMBER})[\s-]?(?P<unit>{_UNIT})", re.I)),
     ("weekday", re.compile(rf"(?<![a-z])(?P<day>{_alternatives(WEEKDAYS)})", re.I)),
+    # 26-622 is a size, a part or a reference: its halves mean nothing alone.
+    ("code", re.compile(r"(?<![\w.,-])\d{2,}(?:-\d{2,})+(?![\w-])")),
     ("number", re.compile(NUMBER)),
 )  # fmt: skip
 WEEKDAY_RANGE = re.compile(

@@ -17,6 +17,7 @@ NO_ANSWER = "NO_ANSWER"
 
 # Share of a sentence's character 4-grams that the sources must have, in the same script. It stops other topics, not paraphrase.
 MIN_OVERLAP = 0.12
+MIN_ANSWER_OVERLAP = 0.25
 # A sentence shorter than this ("Yes, that is possible.") says too little to compare.
 _MIN_GRAMS = 24
 _LEAK_WORDS = 5
@@ -41,9 +42,14 @@ class Verdict:
 
 
 class Checker:
-    """The check of one answer's sentences against its passages."""
+    """The check of one answer's sentences against its passages.
 
-    def __init__(self, passages: Sequence[str], *, customer: Iterable[str] = (), rules: str = "") -> None:
+    same_language: whether the answer is in the passages' language, so that its words can be compared with theirs.
+    """
+
+    def __init__(
+        self, passages: Sequence[str], *, customer: Iterable[str] = (), rules: str = "", same_language: bool = True
+    ) -> None:
         customer = tuple(customer)
         self._sources = Sources(passages, customer=customer)
         self._each = [Sources([passage], customer=customer) for passage in passages]
@@ -51,7 +57,7 @@ class Checker:
         self._all_grams = frozenset().union(*self._grams)
         # What a passage says too is no secret.
         self._rules = _word_runs(rules).difference(*map(_word_runs, passages))
-        self._unspaced = [bool(_UNSPACED.search(passage)) for passage in passages]
+        self._same_language = same_language
 
     def check(self, sentence: str) -> Verdict:
         reasons = [f"fact:{fact}" for fact in unsupported(sentence, self._sources)]
@@ -64,6 +70,12 @@ class Checker:
         if not reasons and self._off_topic(sentence):
             reasons.append("off_topic")
         return Verdict(tuple(reasons))
+
+    def stands(self, answer: str) -> bool:
+        """Tell whether a whole answer, its sentences checked, draws on the passages: a bare "no" may be true, but who says so?"""
+        grams = _grams(answer)
+        overlaps = len(grams & self._all_grams) >= MIN_ANSWER_OVERLAP * max(len(grams), 1)
+        return overlaps or not self._same_language or bool(extract(answer))
 
     def source_of(self, sentence: str, *, cited: int | None = None) -> int:
         """Return the index of the passage a sentence comes from: the cited one unless another clearly fits better."""
@@ -83,10 +95,8 @@ class Checker:
 
     def _off_topic(self, sentence: str) -> bool:
         grams = _grams(sentence)
-        unspaced = bool(_UNSPACED.search(sentence))
-        if len(grams) < (_MIN_GRAMS // 2 if unspaced else _MIN_GRAMS) or unspaced not in self._unspaced:
-            return False  # another script shares no letters with its translation
-        return len(grams & self._all_grams) < MIN_OVERLAP * len(grams)
+        enough = _MIN_GRAMS // 2 if _UNSPACED.search(sentence) else _MIN_GRAMS
+        return self._same_language and len(grams) >= enough and len(grams & self._all_grams) < MIN_OVERLAP * len(grams)
 
 
 def cited_numbers(text: str) -> list[int]:

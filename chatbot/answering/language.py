@@ -34,6 +34,7 @@ _ENGLISH_WORDS = (
 )
 _ENGLISH = frozenset(_ENGLISH_WORDS.split())
 _WORDS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+_CHINESE = {"zh": "zh-hans", "zh-cn": "zh-hans", "zh-sg": "zh-hans", "zh-tw": "zh-hant", "zh-hk": "zh-hant"}
 _MIN_LETTERS = 14
 _MIN_PROBABILITY = 0.8
 
@@ -53,6 +54,12 @@ def detect(text: str, *, fallback: str) -> str:
     if count and ((count * 4 >= latin and english < 3) or (count >= 2 and english < 2)):
         return _of_script(other, text, scripts=scripts, fallback=fallback)
     return _of_latin(text, letters=latin, fallback=fallback)
+
+
+def same_language(first: str, second: str) -> bool:
+    """Tell whether readers of one locale read the other's text as their own: en and en-gb, but not zh-hans and zh-hant."""
+    one, other = (_CHINESE.get(locale.lower(), locale.lower()) for locale in (first, second))
+    return one == other or one.split("-")[0] == other.split("-")[0] != "zh"
 
 
 def direction(text: str) -> Literal["ltr", "rtl"]:

@@ -15,8 +15,8 @@ from chatbot.answering.answers import Answer, AnswerKind, Citation, Match, Progr
 from chatbot.answering.composing import Composed, compose
 from chatbot.answering.decisions import decide
 from chatbot.answering.grounding import Checker
-from chatbot.answering.language import detect
-from chatbot.answering.prompting import Turn
+from chatbot.answering.language import detect, same_language
+from chatbot.answering.prompting import MAX_NEW_TOKENS, MAX_NEW_TOKENS_SEVERAL, Turn
 from chatbot.answering.understanding import asks_for_person, points_back, split_questions
 from chatbot.answering.wording import phrase, speaks
 from chatbot.engine.requests import Engine, EngineError, FinishReason, GenerationOutput
@@ -61,7 +61,7 @@ class _Work:
 
     @property
     def same_language(self) -> bool:
-        return bool(self.sources) and self.sources[0].locale == self.language
+        return bool(self.sources) and same_language(self.sources[0].locale, self.language)
 
 
 def answer(
@@ -123,7 +123,7 @@ def _decide(work: _Work) -> None:
     follow_up = bool(work.question.history) and points_back(work.question.text)
     if work.several:
         decision, work.reason = "compose", "several_questions"
-    elif follow_up and work.confidence >= _FOLLOW_UP_AT:
+    elif follow_up and decision != "direct" and work.confidence >= _FOLLOW_UP_AT:
         decision, work.reason = "compose", "follow_up"
     elif decision == "direct" and not work.same_language:
         decision, work.reason = "compose", "other_language"
@@ -136,7 +136,7 @@ def _without_model(work: _Work) -> Answer:
     if work.decision == "direct":
         return _quote(work, work.sources[:1])
     if work.decision == "clarify":
-        own = [match for match in work.sources if match.locale == work.language]
+        own = [match for match in work.sources if same_language(match.locale, work.language)]
         choices = dict.fromkeys(match.question for match in own or work.sources)
         return _end(work, text=phrase("clarify", language=work.language), choices=tuple(choices)[:MAX_CHOICES])
     return _end(work, text=_unknown_text(work))
@@ -153,6 +153,7 @@ def _compose(work: _Work, *, engine: Engine, should_stop: Callable[[], bool]) ->
             engine=engine,
             should_stop=should_stop,
             deadline_at=work.started + work.question.deadline_s,
+            max_new_tokens=MAX_NEW_TOKENS_SEVERAL if work.several else MAX_NEW_TOKENS,
         )
         for step in steps:
             if isinstance(step, Composed):
@@ -185,7 +186,7 @@ def _ended(work: _Work, composed: Composed, *, ttft_ms: float | None) -> Answer:
 def _declined(work: _Work, *, output: GenerationOutput) -> Answer:
     """The model found no answer in the passages. Where the search was sure, its entry is shown all the same."""
     work.trace["fallback"] = "model_declined"
-    if decide(work.confidence) == "direct" and work.reason == "other_language":
+    if decide(work.confidence) == "direct" and not work.several:
         return _quote(work, work.sources[:1], output=output)
     work.decision = "clarify" if decide(work.confidence) != "handoff" or work.several else "handoff"
     work.reason = "model_declined"
@@ -220,7 +221,7 @@ def _quote(work: _Work, matches: Sequence[Match], *, output: GenerationOutput | 
     """The published answers, word for word; in another language they are announced as such."""
     parts = []
     for match in matches:
-        foreign = match.locale != work.language
+        foreign = not same_language(match.locale, work.language)
         intro = phrase("source", language=work.language, of_language=match.locale) + "\n\n" if foreign else ""
         parts.append(intro + match.answer)
     citations = [_citation(match, number=number) for number, match in enumerate(matches, start=1)]

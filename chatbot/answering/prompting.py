@@ -18,7 +18,9 @@ from chatbot.answering.sentences import sentences
 from chatbot.characters import strip_invisible
 from chatbot.engine.requests import ChatMessage
 
-MAX_NEW_TOKENS = 140
+MAX_NEW_TOKENS = 120
+# Of a message with several questions.
+MAX_NEW_TOKENS_SEVERAL = 200
 MAX_PASSAGES = 3
 # Prefill is what a customer waits for: about 4 ms a token on two cores.
 MAX_PASSAGE_CHARS = 700

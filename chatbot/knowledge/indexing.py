@@ -39,12 +39,12 @@ class Refreshed:
     total_ms: float
 
 
-def refresh_index(*, embedder: Embedder, progress: Progress | None = None) -> Refreshed:
-    """Do the steps of this module. progress: called with (embedded, to embed)."""
+def refresh_index(*, embedder: Embedder, progress: Progress | None = None, calibrate: bool = True) -> Refreshed:
+    """Do the steps of this module; without `calibrate` the next refresh does the last. progress: called with (done, of all)."""
     started = time.monotonic()
     embedded = _embed_missing(embedder, progress=progress)
     removed, wanted, version = _switch(embedder, embedded=embedded)
-    version = _calibrate(embedder, wanted) or version
+    version = (calibrate and _calibrate(embedder, wanted)) or version
     result = Refreshed(
         version=version,
         faqs=len({faq_id for faq_id, _ in wanted}),

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from chatbot.knowledge.lexical import Bm25
 
@@ -60,6 +62,7 @@ class Scorer:
 
         Every entry owns at least one phrasing. parts: the widths of the encoders that the vectors join; they sum to D.
         """
+        _keep_blas_single()
         self._parts = tuple(parts)
         order = np.argsort(owners, kind="stable")
         self.texts = [texts[row] for row in order]
@@ -67,9 +70,7 @@ class Scorer:
         self.size = entries
         self.counts = np.bincount(self.owners, minlength=entries).astype(np.float32)
         self._starts: Rows = np.searchsorted(self.owners, np.arange(entries))
-        self._mean = (
-            vectors.sum(axis=0) / (len(vectors) + _MEAN_PRIOR) if len(vectors) else np.zeros(vectors.shape[1], np.float32)
-        )
+        self._mean: Row = np.asarray(vectors.sum(axis=0) / (len(vectors) + _MEAN_PRIOR), dtype=np.float32)
         self.phrasings = self.centre(vectors[order])
         self._sums = np.add.reduceat(self.phrasings, self._starts, axis=0) if entries else self.phrasings
         self._lexical = Bm25([" \n ".join(self._texts_of(entry)) for entry in range(entries)])
@@ -78,7 +79,7 @@ class Scorer:
         self._directions = _unit(self._sums)
         self._white = self._whiten(self.phrasings)
         self._white_means: Matrix = self._whiten(self._sums) / np.maximum(self.counts, 1)[:, None]
-        self._white_biases: Row = -0.5 * np.einsum("fd,fd->f", self._white_means, self._white_means)
+        self._white_biases: Row = np.asarray(-0.5 * (self._white_means**2).sum(axis=1), dtype=np.float32)
 
     def _texts_of(self, entry: int) -> list[str]:
         start = int(self._starts[entry])
@@ -100,8 +101,8 @@ class Scorer:
         size = len(covariance)
         level = max(float(np.trace(covariance)) / size, 1e-6)
         shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * level * np.eye(size, dtype=np.float32)
-        lower = np.linalg.cholesky(shrunk.astype(np.float64))
-        return np.asarray(np.linalg.inv(lower).T, dtype=np.float32)
+        # Single precision is enough: the shrinkage bounds the condition number, and half the work is felt at every publishing.
+        return np.asarray(np.linalg.inv(np.linalg.cholesky(shrunk.astype(np.float32))).T, dtype=np.float32)
 
     def _whiten(self, vectors: Matrix) -> Matrix:
         return vectors if self._whitener is None else vectors @ self._whitener
@@ -183,6 +184,15 @@ class Scorer:
             for row, (entry, text) in enumerate(zip(left_out.entries, texts, strict=True)):
                 scores[row, entry] = self._lexical.score_without(int(entry), text)
         return scores
+
+
+@cache
+def _keep_blas_single() -> None:
+    """Let numpy's matrix library use one thread in this process. torch has its own.
+
+    One question is too small to share out: on a busy machine its threads wait for each other, 20 ms instead of 2.
+    """
+    ThreadpoolController().limit(limits=1, user_api="blas")
 
 
 def _without(scores: Matrix, entries: Rows) -> Matrix:

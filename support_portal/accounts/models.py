@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.models import AbstractUser
+from typing import Any
+
+from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import models
+
+
+class Users(UserManager["User"]):
+    """`manage.py createsuperuser` makes an administrator: the role decides, Django's own flags decide nothing here."""
+
+    def create_superuser(self, *args: Any, **fields: Any) -> User:
+        return super().create_superuser(*args, **{"role": User.Role.ADMIN, **fields})
 
 
 class User(AbstractUser):
@@ -15,6 +24,8 @@ class User(AbstractUser):
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.AGENT)
     # Set with a password that someone else has seen; no staff page opens before the person has chosen an own one.
     must_change_password = models.BooleanField(default=False)
+
+    objects = Users()
 
     class Meta:
         constraints = [models.CheckConstraint(name="user_role_known", condition=models.Q(role__in=["agent", "editor", "admin"]))]

@@ -26,6 +26,7 @@ SAME = [
     ("Use code SAVE10", "the code is save10"),
     ("Within half an hour", "30 minutes"),
     ("Free from 60", "free from $60"),
+    ("size 37-622", "37-622 fits"),
     ("2 kg at most", "max. 2000 g"),
 ]
 DIFFERENT = [
@@ -47,6 +48,7 @@ DIFFERENT = [
     ("七天内", "within 5 days"),
     ("两年保修", "one-year warranty"),
     ("model X200", "model X100"),
+    ("Your tyre is 26-622", "Sizes: 37-622, or 26 inch"),
     ("zwölf Tage", "ten days"),
     ("1,500 EUR", "1,600 EUR"),
 ]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatbot.answering.language import detect, direction
+from chatbot.answering.language import detect, direction, same_language
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,20 @@ def test_tells_language_whatever_the_interface(text: str, language: str) -> None
 @pytest.mark.parametrize("text", ["refund?", "ok", "12345", "https://shop.example", "👍", ""])
 def test_short_text_takes_the_interface_language(text: str) -> None:
     assert detect(text, fallback="de") == "de"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("en", "en-GB", True),
+        ("zh", "zh-hans", True),
+        ("zh-hans", "zh-hant", False),
+        ("zh-tw", "zh-hant", True),
+        ("en", "de", False),
+    ],
+)
+def test_regions_share_a_language_but_chinese_scripts_do_not(first: str, second: str, same: bool) -> None:
+    assert same_language(first, second) is same
 
 
 def test_ambiguous_han_follows_the_interface() -> None:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from chatbot.answering.composing import MAX_SENTENCES
 from chatbot.answering.pipeline import Answer, Progress, Waiting
 from chatbot.knowledge.confidence import CLARIFY_AT, COMPOSE_AT, DIRECT_AT
 from tests.answering.conftest import DELIVERY, DELIVERY_ZH, HOURS, RETURNS, FakeEngine, FakeSearch, Found, Ranked, Run
@@ -61,8 +62,27 @@ def test_citations_are_numbered_as_they_appear(run: Run) -> None:
 def test_answer_without_a_mark_gets_the_source_it_comes_from(run: Run) -> None:
     engine = FakeEngine(["You have 30 days."])
     found = last(run("returns", search=search_for(DELIVERY, FAIR, RETURNS), engine=engine))
-    assert found.text == "You have 30 days. [1]"
+    assert found.text == "You have 30 days [1]."
     assert [c.key for c in found.citations] == ["returns"]
+
+
+def test_bare_figure_of_a_passage_is_an_answer(run: Run) -> None:
+    found = last(run("shipping", search=search_for(DELIVERY, FAIR), engine=FakeEngine(["$4.90"])))
+    assert (found.decision, found.text) == ("compose", "$4.90 [1]")
+
+
+def test_unmarked_sentences_get_their_own_sources(run: Run) -> None:
+    engine = FakeEngine(["Delivery costs $4.90. It is free from $60. You have 30 days to return."])
+    found = last(run("returns and delivery", search=search_for(RETURNS, FAIR, DELIVERY), engine=engine))
+    assert found.text == "Delivery costs $4.90. It is free from $60 [1]. You have 30 days to return [2]."
+    assert [(c.number, c.key) for c in found.citations] == [(1, "delivery-cost"), (2, "returns")]
+
+
+@pytest.mark.parametrize("claim", ["No.", "没有。", "Boats are unavailable."])
+def test_bare_claim_that_no_passage_makes_is_not_an_answer(run: Run, claim: str) -> None:
+    question, match = ("你们有船卖吗？", DELIVERY_ZH) if claim == "没有。" else ("any boats?", DELIVERY)
+    found = last(run(question, search=search_for(match, FAIR), engine=FakeEngine([claim])))
+    assert found.decision == "clarify"
 
 
 @pytest.mark.parametrize(
@@ -188,8 +208,9 @@ def test_busy_engine_makes_the_answer_plainer_not_absent(run: Run, confidence: f
         assert found.trace["fallback"] == "engine_busy"
 
 
-def test_failed_generation_falls_back_to_the_source(run: Run) -> None:
-    found = last(run("delivery", search=search_for(DELIVERY, FAIR), engine=FakeEngine(finish="error")))
+@pytest.mark.parametrize("pieces", [[], ["Delivery costs $4.90 [1]. It is"]])
+def test_failed_generation_falls_back_to_the_source(run: Run, pieces: list[str]) -> None:
+    found = last(run("delivery", search=search_for(DELIVERY, FAIR), engine=FakeEngine(pieces, finish="error")))
     assert (found.text, found.trace["fallback"]) == (DELIVERY.answer, "failed")
 
 
@@ -229,3 +250,21 @@ def test_instructions_in_texts_stay_text(run: Run) -> None:
 def test_repeated_sentence_is_said_once(run: Run) -> None:
     engine = FakeEngine(["It is free from $60 [1]. It is free from $60 [1]. It is free from $60."])
     assert last(run("delivery", search=search_for(DELIVERY, FAIR), engine=engine)).text == "It is free from $60 [1]."
+
+
+def test_model_that_goes_on_is_stopped(run: Run) -> None:
+    engine = FakeEngine([f"Delivery is free, part {'x' * count} of it. " for count in range(1, 20)], hold=True)
+    found = last(run("delivery", search=search_for(DELIVERY, FAIR), engine=engine))
+    assert found.text.count(".") == MAX_SENTENCES
+    assert (found.finish_reason, engine.handles[0].cancelled) == ("stop", True)
+
+
+def test_questions_of_the_passages_are_not_repeated(run: Run) -> None:
+    engine = FakeEngine(["How much does delivery cost? Delivery costs $4.90 [1]."])
+    assert last(run("delivery", search=search_for(DELIVERY, FAIR), engine=engine)).text == "Delivery costs $4.90 [1]."
+
+
+def test_sure_follow_up_is_quoted(run: Run) -> None:
+    history = [("user", "When are you open?"), ("assistant", HOURS.answer)]
+    found = last(run("and on Saturday?", search=search_for(HOURS, SURE), engine=FakeEngine(), history=history))
+    assert (found.decision, found.text) == ("direct", HOURS.answer)

@@ -32,10 +32,9 @@ class ScriptedLine:
         if frame_type in {"message.changed", "reply.progress", "reply.waiting", "conversation.changed"}:
             self._stream += 1
             frame["stream_id"] = f"1-{self._stream}"
-        payload = json.dumps(frame)
-        SERVER_FRAMES.validate_json(payload)
         assert self._route is not None
-        self._route.send(payload)
+        # Through the protocol's own classes: what is sent is valid, and whole as the server's frames are.
+        self._route.send(SERVER_FRAMES.validate_json(json.dumps(frame)).model_dump_json())
 
     def reply(self, status: str, **fields: Any) -> None:
         self.say("message.changed", message=view("assistant", id=REPLY_ID, seq=2, status=status, attempt=1, **fields))

@@ -37,7 +37,7 @@ function withLines(entries, unreadFrom) {
   for (const entry of entries) {
     if (dayNumber(entry.at) !== day) {
       day = dayNumber(entry.at);
-      lined.push({ key: `date-${day}`, kind: "date", at: entry.at });
+      lined.push({ key: `date-${entry.key}`, kind: "date", at: entry.at });
     }
     if (entry.key === unreadFrom) lined.push({ key: "unread", kind: "unread" });
     lined.push(entry);

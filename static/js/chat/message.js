@@ -84,9 +84,9 @@ export function makeNodes({ text, templates }) {
   function updatePending(node, { message, progress, queue, heardAt, connection, stopping }) {
     const line = slot(node, "pending");
     line.hidden = message.status !== "pending";
-    if (line.hidden) return;
     const quietMs = Date.now() - (heardAt ?? Date.now());
-    setText(slot(node, "pending-text"), pendingLabel({ progress, queue, quietMs, connection, stopping }));
+    const label = line.hidden ? "" : pendingLabel({ progress, queue, quietMs, connection, stopping });
+    setText(slot(node, "pending-text"), label);
   }
 
   function pendingLabel({ progress, queue, quietMs, connection, stopping }) {

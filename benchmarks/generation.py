@@ -27,13 +27,15 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from chatbot.answering.prompting import RULES  # noqa: E402
-from chatbot.engine.engine import BatchedEngine  # noqa: E402, I001  it sets up OpenMP, so it stands before torch
+from chatbot.engine.engine import BatchedEngine  # noqa: E402
+from chatbot.engine.loading import load_model  # noqa: E402
 from chatbot.engine.requests import ChatMessage, GenerationRequest  # noqa: E402
 
-import torch  # noqa: E402
-from transformers import AutoModelForCausalLM  # noqa: E402
-
 FAQS = Path(__file__).resolve().parents[1] / "support_portal/demo_company/faqs.jsonl"
+
+# After the engine, which sets OpenMP up for everybody in this process.
+import torch  # noqa: E402
+
 SYSTEM = ChatMessage("system", RULES)
 
 
@@ -131,8 +133,6 @@ class FirstToken:
 
 
 def load_plain(folder: Path) -> tuple[Any, Any]:
-    from chatbot.engine.loading import load_model
-
     loaded = load_model(folder, device="cpu", dtype="bfloat16", attention="sdpa")
     return loaded.model, loaded.chat
 

@@ -78,7 +78,7 @@ class Scorer:
         self._whitener = self._fit_whitener() if self.has_head else None
         self._directions = _unit(self._sums)
         self._white = self._whiten(self.phrasings)
-        self._white_means: Matrix = self._whiten(self._sums) / np.maximum(self.counts, 1)[:, None]
+        self._white_means: Matrix = np.asarray(self._whiten(self._sums) / self.counts[:, None], dtype=np.float32)
         self._white_biases: Row = np.asarray(-0.5 * (self._white_means**2).sum(axis=1), dtype=np.float32)
 
     def _texts_of(self, entry: int) -> list[str]:

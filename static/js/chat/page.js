@@ -111,9 +111,10 @@ function announceFinished(state, before) {
   for (const message of state.messages) {
     if (!wasPending.has(message.id) || message.status === "pending") continue;
     const node = log.nodeOf(message.client_message_id ?? message.id);
-    const body = nodes.slot(node, "body").textContent;
+    const body = nodes.slot(node, "body").cloneNode(true);
+    for (const mark of body.querySelectorAll(".cite")) mark.remove();
     const ending = nodes.slot(node, "ended").textContent;
-    status.announce(t("answer_announced", { name: part("chat").dataset.botName, text: [body, ending].filter(Boolean).join(" ") }));
+    status.announce(t("answer_announced", { name: part("chat").dataset.botName, text: [body.textContent, ending].filter(Boolean).join(" ") }));
     if (!follower.atEnd) follower.newBelow();
   }
 }

@@ -25,7 +25,7 @@ from support_portal.devservices.supervisor import Supervisor
 
 POLL_S = 0.1
 READY_POLL_S = 0.4
-HOPELESS_FAILURES = 4  # deaths in a row before the first answer: no back-off will cure that
+HOPELESS_DEATHS = 4  # before the first answer: no back-off will cure that
 WEB_GRACE_S, SERVICES_GRACE_S = 2.0, 2.5
 WORKERS_KILLED_AFTER_S = 6.0  # counted from the request to stop, so that all of it stays below ten seconds
 PYTHON = sys.executable
@@ -132,8 +132,8 @@ class Demo:
     def _wait_until_ready(self) -> None:
         while not answers_ready(self._port):
             self._pulse()
-            for name, failures in self._supervisor.failures().items():
-                if failures >= HOPELESS_FAILURES:
+            for name, deaths in self._supervisor.deaths().items():
+                if deaths >= HOPELESS_DEATHS:
                     process = self._supervisor.process(name)
                     raise StartError(f"{name} does not start (log: {process.log}). {explain(process.last_lines())}")
             time.sleep(READY_POLL_S)

@@ -13,7 +13,7 @@ class Backoff:
 
     first_s: float = 0.5
     most_s: float = 30.0
-    healthy_after_s: float = 60.0
+    healthy_after_s: float = 5.0
     failures: int = 0
 
     def next_delay_s(self, *, lifetime_s: float) -> float:
@@ -28,6 +28,7 @@ class Watched:
     process: Process
     backoff: Backoff = field(default_factory=Backoff)
     restart_at: float | None = None  # on the clock; None while the process runs
+    deaths: int = 0
 
 
 class Supervisor:
@@ -46,9 +47,9 @@ class Supervisor:
         """Watch a process that runs already."""
         self._watched.append(Watched(process))
 
-    def failures(self) -> dict[str, int]:
-        """Return the number of deaths in a row by name."""
-        return {watched.process.child.name: watched.backoff.failures for watched in self._watched}
+    def deaths(self) -> dict[str, int]:
+        """Return how often each has died so far, by name."""
+        return {watched.process.child.name: watched.deaths for watched in self._watched}
 
     def process(self, name: str) -> Process:
         return next(watched.process for watched in self._watched if watched.process.child.name == name)
@@ -77,6 +78,7 @@ class Supervisor:
     def _plan_restart(self, watched: Watched) -> None:
         process = watched.process
         process.kill()  # what the dead leader left in its group
+        watched.deaths += 1
         delay_s = watched.backoff.next_delay_s(lifetime_s=process.lifetime_s)
         watched.restart_at = self._clock() + delay_s
         name, log = process.child.name, process.log

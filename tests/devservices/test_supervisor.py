@@ -15,11 +15,11 @@ def test_the_delay_doubles_up_to_thirty_seconds() -> None:
     assert [backoff.next_delay_s(lifetime_s=1) for _ in range(8)] == [0.5, 1, 2, 4, 8, 16, 30, 30]
 
 
-def test_a_minute_of_life_forgets_earlier_failures() -> None:
+def test_a_healthy_life_forgets_earlier_failures() -> None:
     backoff = Backoff()
     for _ in range(5):
-        backoff.next_delay_s(lifetime_s=59.9)
-    assert backoff.next_delay_s(lifetime_s=60) == 0.5
+        backoff.next_delay_s(lifetime_s=4.9)
+    assert backoff.next_delay_s(lifetime_s=5) == 0.5
     assert backoff.failures == 1
 
 
@@ -45,7 +45,7 @@ def test_a_dead_child_is_started_again_after_its_delay_and_not_before() -> None:
     assert not process.is_running
 
 
-def test_failures_in_a_row_are_counted_by_name() -> None:
+def test_deaths_are_counted_by_name() -> None:
     now = [0.0]
     supervisor = Supervisor(report=lambda line: None, clock=lambda: now[0])
     broken, healthy = sleeper(name="broken", code="raise SystemExit(3)"), sleeper(name="healthy")
@@ -56,7 +56,7 @@ def test_failures_in_a_row_are_counted_by_name() -> None:
         supervisor.tend()
         now[0] += 40
         supervisor.tend()
-    assert supervisor.failures() == {"broken": 3, "healthy": 0}
+    assert supervisor.deaths() == {"broken": 3, "healthy": 0}
     supervisor.stop(names=["broken", "healthy"], grace_s=5)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -9,6 +10,7 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_down
+from redis.exceptions import RedisError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "support_portal.settings")
 
@@ -27,6 +29,7 @@ def _generates(worker: Any) -> bool:
 def load_model(sender: str, instance: Any, **kwargs: Any) -> None:
     """Load weights, embedder and index before the first task. A model that does not load ends the worker with one sentence."""
     if not _generates(instance):
+        warm_embedder()
         return
     from django.conf import settings  # Django is set up only now.
 
@@ -48,6 +51,13 @@ def load_model(sender: str, instance: Any, **kwargs: Any) -> None:
     log_event("engine.started", model=engine.model_version, load_ms=(time.monotonic() - started) * 1000)
 
 
+def warm_embedder() -> None:
+    """Load the embedder at the general worker's start, so that the first publishing does not wait for it."""
+    from chatbot.engine.embedder import default_embedder
+
+    default_embedder().encode(["warm up"])
+
+
 @worker_ready.connect
 def keep_house(sender: Any, **kwargs: Any) -> None:
     from chatbot import runtime
@@ -64,3 +74,5 @@ def give_work_back(**kwargs: Any) -> None:
     from chatbot import runtime
 
     runtime.stopping.set()
+    with contextlib.suppress(RedisError):
+        runtime.withdraw_worker()

@@ -1,8 +1,10 @@
-"""The generation worker's housekeeping thread: hear stops, renew leases, sweep, and say that this worker is alive."""
+"""The generation worker's housekeeping thread: hear stops, renew leases, sweep, say that it is alive, leave when it is not."""
 
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -31,6 +33,7 @@ def keep() -> None:
         (settings.REPLY_HEARTBEAT_S, leases.renew),
         (settings.REPLY_SWEEP_S, sweeping.sweep),
         (runtime.WORKER_BEAT_S, runtime.announce_worker),
+        (runtime.WORKER_BEAT_S, leave_without_engine),
     ]
     due = [0.0] * len(duties)
     while not runtime.stopping.wait(STOP_POLL_S / 3):
@@ -38,6 +41,13 @@ def keep() -> None:
             if time.monotonic() >= due[number]:
                 due[number] = time.monotonic() + every_s
                 _attend(duty)
+
+
+def leave_without_engine() -> None:
+    """End this worker when its engine has died: a supervisor starts a new one, and the replies in work find another worker."""
+    if not runtime.engine().alive:
+        logger.critical("the engine has died; this worker leaves")
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _attend(duty: Callable[[], None]) -> None:

@@ -82,7 +82,7 @@ class BatchedEngine:
         threads: int | None = None,
         model_version: str = "",
         reuse_prefixes: bool = True,
-        draft_length: int = 4,
+        draft_rows: int = 16,
     ) -> None:
         self.model_version = model_version or model_folder.name
         self.context_tokens = context_tokens
@@ -91,7 +91,7 @@ class BatchedEngine:
         self._dtype = dtype
         self._threads = threads
         self._reuse_prefixes = reuse_prefixes
-        self._draft_length = draft_length
+        self._draft_rows = draft_rows
         self._scheduler = Scheduler(max_running=max_running, max_waiting=max_waiting)
         self._answers: dict[int, _Answer] = {}
         self._ids = count(1)
@@ -233,18 +233,17 @@ class BatchedEngine:
         running = self._scheduler.running
         decoding = [job for job in running if job.pending == 1]
         for job in decoding:
-            job.draft = self._draft(job, neighbours=len(running) - 1)
+            job.draft = self._draft(job, rows=self._draft_rows // len(running))
         for job in running:
             if job.pending > 1:
                 self._pool.share_prefix(job)
         return self._scheduler.plan()
 
-    def _draft(self, job: Job, *, neighbours: int) -> list[int]:
-        """Guess tokens to verify with the next one, for greedy answers while the batch is small enough to have rows to spare."""
-        if not self._draft_length or neighbours > 3 or self._answers[job.job_id].request.sampling.temperature > 0:
+    def _draft(self, job: Job, *, rows: int) -> list[int]:
+        """Guess tokens to verify with the next one. Running answers share the rows; sampled answers take none."""
+        if self._answers[job.job_id].request.sampling.temperature > 0:
             return []
-        room = min(self._draft_length, job.max_new_tokens - job.new_tokens - 1)
-        return draft_tokens(job.tokens, limit=room)
+        return draft_tokens(job.tokens, limit=min(rows, job.max_new_tokens - job.new_tokens - 1))
 
     def _forward(self, segments: list[Segment]) -> list[tuple[list[Segment], torch.Tensor | None]]:
         """Run the step; when it fails, run every segment alone and fail only the requests that fail again."""

@@ -158,6 +158,10 @@ class Engine(Protocol):
     model_version: str
     context_tokens: int
 
+    @property
+    def alive(self) -> bool:
+        """Whether requests are being served; False after the inference thread has died."""
+
     def start(self) -> None:
         """Load the weights and start the inference thread. Raises EngineError when they do not load or do not fit."""
 

@@ -6,7 +6,6 @@ import re
 import threading
 
 import pytest
-from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
@@ -165,20 +164,3 @@ def test_two_administrators_cannot_remove_each_other_at_once(omar: User) -> None
         thread.join()
     assert refused == ["You cannot deactivate the last administrator."]
     assert User.objects.filter(role="admin", is_active=True).count() == 1
-
-
-def test_the_first_administrator_comes_from_the_command_line(
-    client: Client, db: None, capsys: pytest.CaptureFixture[str]
-) -> None:
-    call_command("addperson", "olga", "--role", "admin", "--name", "Olga")
-    password = capsys.readouterr().out.split()[-1]
-    assert client.post("/accounts/login/", {"username": "olga", "password": password}).status_code == 302
-    assert client.get("/people/")["Location"] == "/accounts/password/"
-
-
-@pytest.mark.parametrize(
-    ("username", "sentence"), [("omar", "already signs in"), ("two words", "username: Enter a valid username")]
-)
-def test_the_command_line_refuses_what_the_page_refuses(omar: User, username: str, sentence: str) -> None:
-    with pytest.raises(CommandError, match=sentence):
-        call_command("addperson", username)

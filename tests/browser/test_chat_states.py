@@ -171,6 +171,29 @@ def test_a_conversation_that_was_deleted_meanwhile_is_told(chat: Chat, line: Scr
     expect(chat.field).to_be_hidden()
 
 
+def test_earlier_messages_come_on_the_way_up_and_move_nothing(chat: Chat, line: ScriptedLine) -> None:
+    ask(chat)
+    words = [view("assistant", seq=seq, html=f"<p>Number {seq}.</p>", text=f"Number {seq}.") for seq in range(1, 61)]
+    line.say("conversation.snapshot", conversation=CONVERSATION, messages=words[30:], has_earlier=True, stream_id="9-0")
+    pane = chat.page.locator("[data-part=pane]")
+    expect(chat.replies).to_have_count(30)
+    expect(chat.replies.last).to_be_in_viewport()
+    pane.evaluate("(pane) => { pane.scrollTop = 60; }")
+    expect(chat.button("Loading earlier messages…")).to_be_visible()
+    assert line.of_type("messages.earlier") == [
+        {"type": "messages.earlier", "conversation_id": CONVERSATION["id"], "before_seq": 31}
+    ]
+    first = chat.replies.filter(has_text="Number 31.")
+    before = first.bounding_box()
+    line.say("messages.earlier", conversation_id=CONVERSATION["id"], messages=words[:30], has_earlier=False)
+    expect(chat.replies).to_have_count(60)
+    after = first.bounding_box()
+    assert before is not None and after is not None
+    # The button "Show earlier messages" above has gone with the last page; the text itself has not moved on the screen.
+    assert abs(after["y"] - before["y"]) < 4
+    expect(chat.button("Show earlier messages")).to_be_hidden()
+
+
 def test_text_runs_in_the_direction_of_its_language(chat: Chat, line: ScriptedLine) -> None:
     ask(chat, "مرحبا")
     line.reply("complete", html="<p>مرحبا بكم</p>", text="مرحبا بكم", dir="rtl")

@@ -12,6 +12,11 @@ def test_a_longer_match_wins_over_a_later_one() -> None:
     assert draft_tokens([7, 1, 2, 3, 4, 1, 2, 5, 7, 1, 2], limit=2) == [3, 4]
 
 
+def test_short_matches_are_trusted_less() -> None:
+    assert draft_tokens([1, 2, 3, 4, 5, 6, 1], limit=9) == [2, 3, 4]
+    assert draft_tokens([*range(20), 0, 1, 2, 3], limit=9) == list(range(4, 13))
+
+
 def test_guesses_nothing_without_a_match_or_room() -> None:
     assert draft_tokens([1, 2, 3, 4], limit=4) == []
     assert draft_tokens([1, 2, 3, 1, 2], limit=0) == []

@@ -47,7 +47,7 @@ def test_alone_batched_late_and_with_reuse(shape: str, make_engine: Make, tiny_f
     assert next(iter(first))
     assert run(engine, *asked[1:]) == wanted[1:]  # joined late
     assert first.output.tokens == wanted[0]
-    plain = make_engine(shape, reuse_prefixes=False, draft_length=0)
+    plain = make_engine(shape, reuse_prefixes=False, draft_rows=0)
     assert run(plain, *asked) == wanted
 
 
@@ -75,7 +75,7 @@ def test_a_later_turn_reuses_its_own_conversation(make_engine: Make, tiny_folder
 
 def test_drafts_do_not_change_an_answer(make_engine: Make, tiny_folders: dict[str, Path]) -> None:
     asked = request("abc abc abc abc abc abc abc abc")
-    drafted, plain = make_engine(draft_length=6), make_engine(draft_length=0)
+    drafted, plain = make_engine(draft_rows=6), make_engine(draft_rows=0)
     assert run(drafted, asked) == run(plain, asked) == [expected(plain, tiny_folders["qwen2"], asked)]
 
 

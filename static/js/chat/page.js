@@ -63,7 +63,10 @@ function render(state, before = state) {
   const prepended = before.messages.length > 0 && state.messages[0]?.seq < before.messages[0].seq;
   const fresh = freshKeys(state, before);
   if (fresh.length && page.ready) noteUnread(fresh);
-  const draw = () => log.render(entriesOf(state, { connection: controller.connection, unreadFrom: page.unreadFrom }));
+  const draw = () => {
+    log.render(entriesOf(state, { connection: controller.connection, unreadFrom: page.unreadFrom }));
+    status.show(state, controller.connection);
+  };
   // History is not news: a screen reader hears of what is said from now on.
   const quiet = prepended || !page.ready;
   part("list").setAttribute("aria-live", quiet ? "off" : "polite");
@@ -72,7 +75,6 @@ function render(state, before = state) {
   const pending = pendingReplies(state);
   part("list").setAttribute("aria-busy", String(pending.length > 0));
   composer.showPending(pending.length > 0, pending.some((message) => state.stopping[message.id]));
-  status.show(state, controller.connection);
   if (!page.ready && state.phase !== "loading") becomeReady();
   announceFinished(state, before);
   followConversation(state, before);

@@ -62,9 +62,12 @@ export class ChatSocket {
 
   // A suspended laptop keeps a dead socket "open": ask, and believe only an answer.
   #probe() {
-    if (!this.online) return;
+    if (this.online) this.#askForPong(PROBE_WITHIN_MS);
+  }
+
+  #askForPong(withinMs) {
     this.send({ type: "ping" });
-    this.#after("pong", PROBE_WITHIN_MS, () => this.#lost());
+    this.#after("pong", withinMs, () => this.#lost());
   }
 
   #connect() {
@@ -81,6 +84,8 @@ export class ChatSocket {
   #opened(socket) {
     if (socket !== this.#socket) return;
     this.#clear("connect");
+    // An open socket is proven only by an answer; until then the next loss keeps its longer wait.
+    this.#askForPong(PONG_WITHIN_MS);
     this.#schedulePing();
     this.#onState({ name: "online" });
   }
@@ -95,8 +100,7 @@ export class ChatSocket {
 
   #schedulePing() {
     this.#after("ping", PING_EVERY_MS, () => {
-      this.send({ type: "ping" });
-      if (!this.#timers.has("pong")) this.#after("pong", PONG_WITHIN_MS, () => this.#lost());
+      if (!this.#timers.has("pong")) this.#askForPong(PONG_WITHIN_MS);
       this.#schedulePing();
     });
   }

@@ -81,7 +81,8 @@ def main() -> None:
     print("chats  answers  lost  send->first frame p50/p99 ms  piece p50/p99 ms")
     for row in rows:
         first = f"{row['first_frame_p50_ms']:>14} / {row['first_frame_p99_ms']:<10}"
-        print(f"{row['chats']:>5}  {row['answers']:>7}  {row['lost']:>4}  {first}  {row['piece_p50_ms']:>7} / {row['piece_p99_ms']}")
+        piece = f"{row['piece_p50_ms']:>7} / {row['piece_p99_ms']}"
+        print(f"{row['chats']:>5}  {row['answers']:>7}  {row['lost']:>4}  {first}  {piece}")
     for row in rows:
         print(json.dumps({"benchmark": "delivery", **row}))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -20,6 +21,12 @@ def empty_valkey() -> Iterator[None]:
     """No stream, throttle or worker of an earlier test."""
     runtime.valkey().flushdb()
     yield
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Any) -> None:
+    """Real hashing is slow on purpose; one test of sign-in would not notice, a hundred do."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter
 from typing import Literal
 
-from py3langid.langid import MODEL_FILE, LanguageIdentifier  # type: ignore[import-untyped]
+from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 NAMES = {
     "en": "English", "zh-hans": "Simplified Chinese", "zh-hant": "Traditional Chinese", "ja": "Japanese", "ko": "Korean",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import models
@@ -25,7 +25,7 @@ class User(AbstractUser):
     # Set with a password that someone else has seen; no staff page opens before the person has chosen an own one.
     must_change_password = models.BooleanField(default=False)
 
-    objects = Users()
+    objects: ClassVar[Users] = Users()
 
     class Meta:
         constraints = [models.CheckConstraint(name="user_role_known", condition=models.Q(role__in=["agent", "editor", "admin"]))]

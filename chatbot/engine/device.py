@@ -16,7 +16,7 @@ def choose_device(device: str, dtype: str) -> tuple[str, str]:
     if device == "cuda" and not has_gpu:
         raise EngineError(
             "engine_no_gpu",
-            "MODEL_DEVICE=cuda, but PyTorch sees no GPU: install a CUDA build of torch, check `nvidia-smi`, or set MODEL_DEVICE=cpu",
+            "MODEL_DEVICE=cuda, but PyTorch sees no GPU: install a CUDA build of torch, or set MODEL_DEVICE=cpu",
         )
     chosen = ("cuda" if has_gpu else "cpu") if device == "auto" else device
     if dtype != "auto":

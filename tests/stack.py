@@ -25,11 +25,11 @@ STOP_TIMEOUT_S = 15
 # How a child of the demo is told apart by its command line.
 MARKS = {"web": "uvicorn", "generation": "generation@", "general": "general@", "valkey": "valkey-server", "beat": "beat"}
 
-# Leads to a composed answer, which the script writes: ten sentences, three seconds.
+# Leads to a composed answer, which the script writes: six sentences, three seconds.
 TWO_QUESTIONS = "How long does delivery take? And how do I get an invoice?"
-NAMES = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
+NAMES = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta"]
 SENTENCES = [f"Part {name} of the answer is here. [1]" for name in NAMES]
-SENTENCE_GAP_S = 0.3
+SENTENCE_GAP_S = 0.5
 
 
 @dataclass

@@ -51,6 +51,7 @@ class SlotCache(Cache):
         self.keys: list[torch.Tensor] = []
         self.values: list[torch.Tensor] = []
         self.attention_name = f"answerdesk_slots_{next(_names)}"
+        self.attended_layers: set[int] = set()
         self._layer = 0
         self._layout: StepLayout | None = None
         self._prefixes: dict[tuple[int, ...], list[tuple[torch.Tensor, torch.Tensor]]] = {}
@@ -111,6 +112,7 @@ class SlotCache(Cache):
         if kwargs.get("s_aux") is not None or kwargs.get("position_bias") is not None:
             raise EngineError("unsupported_model", "attention with sinks or learned position bias is not supported")
         assert self._layout is not None
+        self.attended_layers.add(self._layer)
         scale = scaling if scaling is not None else query.shape[-1] ** -0.5
         window = sliding_window or 0
         outputs = [self._attend_span(span, query, scale, window, softcap) for span in self._layout.spans]

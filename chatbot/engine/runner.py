@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from chatbot.engine.kv_cache import SlotCache, Span, StepLayout
+from chatbot.engine.requests import EngineError
 from chatbot.engine.scheduler import Segment
 
 
@@ -41,8 +42,16 @@ class Runner:
 
     @torch.inference_mode()
     def probe(self) -> None:
-        """Run one token through an empty cache, which learns the shapes of the layers. Before `cache.allocate`."""
-        self._forward([0], [0], StepLayout([Span(0, 0, 0, 1)], self._tensor([0])), [0])
+        """Run one token through an empty cache, which learns the shapes of the layers. Before `cache.allocate`.
+
+        Raises EngineError for a model that keeps its state elsewhere, or attends in its own way and would read other requests.
+        """
+        try:
+            self._forward([0], [0], StepLayout([Span(0, 0, 0, 1)], self._tensor([0])), [0])
+        except (AttributeError, NotImplementedError, TypeError, ValueError, AssertionError) as error:
+            raise EngineError("unsupported_model", f"this kind of model does not run here: {error}") from error
+        if not self.cache.keys or self.cache.attended_layers != set(range(len(self.cache.keys))):
+            raise EngineError("unsupported_model", "this kind of model does not use transformers' attention interface")
 
     def _forward(self, ids: list[int], positions: list[int], layout: StepLayout, chosen: list[int]) -> torch.Tensor | None:
         self.cache.begin(layout)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, BloomConfig, MambaConfig, PretrainedConfig
 
 from chatbot.engine import loading, machine
 from chatbot.engine.engine import BatchedEngine
@@ -129,6 +130,18 @@ def test_unknown_and_unfit_dtypes_are_refused(folder: Path) -> None:
     assert refusal(folder, dtype="int3").code == "bad_dtype"
     with pytest.raises(EngineError, match="GPU"):
         BatchedEngine(folder, dtype="int8", device="cuda").start()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        BloomConfig(hidden_size=64, n_layer=2, n_head=4, vocab_size=260),  # attends in its own way
+        MambaConfig(hidden_size=64, num_hidden_layers=2, vocab_size=260),  # has no keys and values
+    ],
+)
+def test_models_that_cannot_share_a_batch_are_refused(config: PretrainedConfig, folder: Path) -> None:
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    assert refusal(folder).code in {"unsupported_model", "model_does_not_load"}
 
 
 def test_bfloat16_answers(folder: Path, make_engine: Make) -> None:

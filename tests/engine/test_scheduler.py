@@ -54,11 +54,17 @@ def test_removed_jobs_are_gone_from_both_rooms() -> None:
 
 
 def test_decoding_jobs_go_first_and_prompts_share_the_chunk() -> None:
-    decoding, long, short = job(1, tokens=10, computed=9), job(2, tokens=12), job(3, tokens=30)
-    rooms = scheduler(long, decoding, short)
+    decoding, first, second = job(1, tokens=10, computed=9), job(2, tokens=6), job(3, tokens=30)
+    rooms = scheduler(first, decoding, second, prefill_chunk=16)
     rooms.admit()
     plan = [(s.job.job_id, s.start, len(s.tokens), s.logit_rows) for s in rooms.plan()]
-    assert plan == [(1, 9, 1, 1), (2, 0, 12, 1), (3, 0, 4, 0)]
+    assert plan == [(1, 9, 1, 1), (2, 0, 6, 1), (3, 0, 2, 0)]
+
+
+def test_prompts_get_the_whole_chunk_when_nobody_waits_for_the_step() -> None:
+    rooms = scheduler(job(1, tokens=6), job(2, tokens=30), prefill_chunk=16)
+    rooms.admit()
+    assert [len(s.tokens) for s in rooms.plan()] == [6, 10]
 
 
 def test_a_long_prompt_is_read_in_chunks_without_a_choice_before_the_last() -> None:

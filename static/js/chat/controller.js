@@ -5,9 +5,8 @@ import { hasGap, newTranscript, pendingReplies, reduce } from "./transcript.js";
 
 const ACCEPTED_WITHIN_MS = 8_000;
 const RETRY_AFTER_MS = 5_000;
-// A pending reply that is silent for so long may have lost a frame: ask for the truth again.
+// A reply that is silent for so long, or a gap in the numbers, may mean a lost frame: ask for the truth again, this often at most.
 const SILENT_MS = 20_000;
-const GAP_MS = 1_500;
 // Refusals that pass by themselves; so does every one that names a time.
 const RETRIABLE = new Set(["too_fast", "unavailable", "internal"]);
 
@@ -189,8 +188,7 @@ export class Controller {
 
   #heal(now) {
     const silent = pendingReplies(this.state).some((message) => now - (this.state.heardAt[message.id] ?? 0) > SILENT_MS);
-    const wait = hasGap(this.state) && now - this.#askedAt > SILENT_MS ? GAP_MS : SILENT_MS;
-    if ((silent || hasGap(this.state)) && now - this.#askedAt > wait) this.#open(null);
+    if ((silent || hasGap(this.state)) && now - this.#askedAt > SILENT_MS) this.#open(null);
   }
 
   #open(after) {

@@ -16,7 +16,7 @@ from tests.stack import Stack
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
     assert path, "Chromium was not found. Run `make browser`, which finds or installs it, or set CHROMIUM to its path."

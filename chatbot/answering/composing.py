@@ -80,7 +80,7 @@ class Draft:
         if "no_answer" in reasons:
             self.ended = True
             self.outcome = "written" if self.text.strip() else "no_answer"
-        elif any(reason.startswith("fact:") for reason in reasons):
+        elif any(reason.startswith(("fact:", "misplaced:")) for reason in reasons):
             self.ended = True
             self.outcome = "withheld"
 
@@ -128,6 +128,7 @@ def compose(
         customer=customer,
         rules=RULES,
         same_language=any(same_language(match.locale, language) for match in matches),
+        asked=question.text,
     )
     draft = Draft(checker=checker, language=language)
     stream = SentenceStream()

@@ -28,6 +28,15 @@ class Fact:
 
 def extract(text: str) -> list[Fact]:
     """Find the facts of a text. Citation marks and the numbers of a numbered list are none."""
+    return _taken_out(text)[0]
+
+
+def without_facts(text: str) -> str:
+    """Return what a text says beside its facts."""
+    return _taken_out(text)[1]
+
+
+def _taken_out(text: str) -> tuple[list[Fact], str]:
     text = LIST_NUMBER.sub(" ", with_digits(CITATION.sub(" ", text)))
     found: list[Fact] = []
 
@@ -43,7 +52,7 @@ def extract(text: str) -> list[Fact]:
 
     for kind, pattern in PATTERNS:
         text = pattern.sub(take(kind), text)
-    return found
+    return found, text
 
 
 class Sources:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from chatbot.answering.facts import Sources, extract, unsupported
+from chatbot.answering.facts import Fact, Sources, extract, unsupported, without_facts
+from chatbot.answering.sentences import sentences
 
 NO_ANSWER = "NO_ANSWER"
 
@@ -45,10 +46,17 @@ class Checker:
     """The check of one answer's sentences against its passages.
 
     same_language: whether the answer is in the passages' language, so that its words can be compared with theirs.
+    asked: the question; what it names need not be named again in the answer.
     """
 
     def __init__(
-        self, passages: Sequence[str], *, customer: Iterable[str] = (), rules: str = "", same_language: bool = True
+        self,
+        passages: Sequence[str],
+        *,
+        customer: Iterable[str] = (),
+        rules: str = "",
+        same_language: bool = True,
+        asked: str = "",
     ) -> None:
         customer = tuple(customer)
         self._sources = Sources(passages, customer=customer)
@@ -58,6 +66,12 @@ class Checker:
         # What a passage says too is no secret.
         self._rules = _word_runs(rules).difference(*map(_word_runs, passages))
         self._same_language = same_language
+        self._asked = _grams(asked)
+        self._statements = [
+            (Sources([statement]), _grams(without_facts(statement)), bool(_UNSPACED.search(statement)))
+            for passage in passages
+            for statement in sentences(passage)
+        ]
 
     def check(self, sentence: str) -> Verdict:
         reasons = [f"fact:{fact}" for fact in unsupported(sentence, self._sources)]
@@ -67,6 +81,8 @@ class Checker:
             reasons.append("no_answer")
         if self._rules & _word_runs(sentence):
             reasons.append("instructions")
+        if not reasons:
+            reasons = [f"misplaced:{fact}" for fact in self._misplaced(sentence)]
         if not reasons and self._off_topic(sentence):
             reasons.append("off_topic")
         return Verdict(tuple(reasons))
@@ -92,6 +108,19 @@ class Checker:
         """For each passage, how many of the sentence's facts it lacks."""
         facts = extract(sentence)
         return [sum(not source.supports(fact) for fact in facts) for source in self._each]
+
+    def _misplaced(self, sentence: str) -> Iterator[Fact]:
+        """Yield the facts that the passages state of something else: no statement with the fact shares a word with the sentence.
+
+        "Frames: 5 years. Batteries: 2 years." does not support "The battery has 5 years".
+        """
+        about = _grams(without_facts(sentence)) | self._asked
+        unspaced = bool(_UNSPACED.search(sentence))
+        for fact in extract(sentence):
+            # Another script shares no letters, so nothing can be said of statements in it.
+            holding = [grams for source, grams, wide in self._statements if wide == unspaced and source.supports(fact)]
+            if self._same_language and holding and not any(about & grams for grams in holding):
+                yield fact
 
     def _off_topic(self, sentence: str) -> bool:
         grams = _grams(sentence)

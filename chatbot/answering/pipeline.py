@@ -136,10 +136,14 @@ def _without_model(work: _Work) -> Answer:
     if work.decision == "direct":
         return _quote(work, work.sources[:1])
     if work.decision == "clarify":
-        own = [match for match in work.sources if same_language(match.locale, work.language)]
-        choices = dict.fromkeys(match.question for match in own or work.sources)
-        return _end(work, text=phrase("clarify", language=work.language), choices=tuple(choices)[:MAX_CHOICES])
+        return _end(work, text=phrase("clarify", language=work.language), choices=_choices(work, among=work.sources))
     return _end(work, text=_unknown_text(work))
+
+
+def _choices(work: _Work, *, among: Sequence[Match]) -> tuple[str, ...]:
+    """The questions to offer, in the customer's language where there are any."""
+    own = [match for match in among if same_language(match.locale, work.language)]
+    return tuple(dict.fromkeys(match.question for match in own or among))[:MAX_CHOICES]
 
 
 def _compose(work: _Work, *, engine: Engine, should_stop: Callable[[], bool]) -> Iterator[Progress | Waiting | Answer]:
@@ -184,13 +188,15 @@ def _ended(work: _Work, composed: Composed, *, ttft_ms: float | None) -> Answer:
 
 
 def _declined(work: _Work, *, output: GenerationOutput) -> Answer:
-    """The model found no answer in the passages. Where the search was sure, its entry is shown all the same."""
+    """The model found no answer in the passages. Where the search was sure, its entry is shown all the same.
+
+    Else nothing is known: that is said, and what the model was given is offered, in case it declined too soon.
+    """
     work.trace["fallback"] = "model_declined"
     if decide(work.confidence) == "direct" and not work.several:
         return _quote(work, work.sources[:1], output=output)
-    work.decision = "clarify" if decide(work.confidence) != "handoff" or work.several else "handoff"
-    work.reason = "model_declined"
-    return _without_model(work)
+    work.decision, work.reason = "handoff", "model_declined"
+    return _end(work, text=_unknown_text(work), choices=_choices(work, among=work.passages), output=output)
 
 
 def _fall_back(work: _Work, *, reason: str, composed: Composed | None = None) -> Answer:

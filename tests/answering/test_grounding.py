@@ -74,3 +74,36 @@ def test_citations_of_missing_passages_are_dropped() -> None:
     text = "Yes [2]. No [7]."
     assert cited_numbers(text) == [2, 7]
     assert renumber(text, numbers={2: 1}) == "Yes [1]. No."
+
+
+@pytest.mark.parametrize(
+    ("passage", "asked", "right", "wrong"),
+    [
+        (
+            "- **Frames and rigid forks:** 5 years.\n- **Other parts, accessories:** 2 years.",
+            "How long is the warranty on the battery?",
+            "Frames have a warranty of 5 years.",
+            "The battery has a warranty of 5 years.",
+        ),
+        (
+            "- **车架和硬叉：** 5 年，Lark 车架 10 年。\n- **其他零件、用品和服装：** 2 年。",
+            "电动自行车的电池保修多久？",
+            "车架保修 10 年。",
+            "电池保修 5 年。",
+        ),
+        (
+            "Express delivery costs S$9.90. Standard parcels cost S$5.",
+            "What is the fee?",
+            "Standard parcels are S$5.",
+            "Gift wrapping is S$5.",
+        ),
+    ],
+)
+def test_a_fact_belongs_to_what_its_statement_speaks_of(passage: str, asked: str, right: str, wrong: str) -> None:
+    checker = Checker([passage], asked=asked)
+    assert checker.check(right).shown
+    assert checker.check(wrong).reasons[0].startswith("misplaced:")
+
+
+def test_what_the_question_names_need_not_be_named_again() -> None:
+    assert Checker(["Standard parcels cost S$5."], asked="How much are standard parcels?").check("They cost S$5.").shown

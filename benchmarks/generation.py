@@ -4,8 +4,8 @@
 
 Every chat arrives at once: 400 to 900 prompt tokens of which the rules are shared, 40 to 120 tokens out, greedy, nobody ends
 early. Competitors: `engine`; `sequential` calls generate() for one chat after the other, which is what a task per message would
-do; `static` puts all chats into one padded generate(). All run on the CPU with the threads torch would take; transformers runs
-in bfloat16, the engine in int8. With `--json` each row is one line.
+do; `static` puts all chats into one padded generate(). All run on one device, which MODEL_DEVICE and MODEL_DTYPE
+choose as for the product. transformers runs in bfloat16, the engine on a CPU in int8. With `--json` each row is one line.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from chatbot.answering.prompting import RULES  # noqa: E402
+from chatbot.engine.device import choose_device  # noqa: E402
 from chatbot.engine.engine import BatchedEngine  # noqa: E402
 from chatbot.engine.loading import load_model  # noqa: E402
 from chatbot.engine.requests import ChatMessage, GenerationRequest  # noqa: E402
@@ -37,6 +38,7 @@ FAQS = Path(__file__).resolve().parents[1] / "support_portal/demo_company/faqs.j
 import torch  # noqa: E402
 
 SYSTEM = ChatMessage("system", RULES)
+DEVICE, DTYPE = choose_device(os.environ.get("MODEL_DEVICE") or "auto", os.environ.get("MODEL_DTYPE") or "auto")
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def make_chats(count: int, *, quick: bool) -> list[Chat]:
 
 
 def start_engine(folder: Path, *, max_running: int) -> BatchedEngine:
-    engine = BatchedEngine(folder, dtype="int8", max_running=max_running, context_tokens=4096)
+    engine = BatchedEngine(folder, device=DEVICE, dtype=DTYPE, max_running=max_running, context_tokens=4096)
     engine.start()
     # Equal lengths for everybody: nothing ends an answer early.
     engine._loaded = replace(engine._loaded, stop_tokens=frozenset())
@@ -133,7 +135,7 @@ class FirstToken:
 
 
 def load_plain(folder: Path) -> tuple[Any, Any]:
-    loaded = load_model(folder, device="cpu", dtype="bfloat16", attention="sdpa")
+    loaded = load_model(folder, device=DEVICE, dtype="bfloat16", attention="sdpa")
     return loaded.model, loaded.chat
 
 
@@ -171,7 +173,7 @@ def run_static(folder: Path, chats: Sequence[Chat]) -> tuple[list[float], float]
 def generate(model: Any, ids: torch.Tensor, mask: torch.Tensor, *, new_tokens: int, **settings: Any) -> None:
     lengths = {"max_new_tokens": new_tokens, "min_new_tokens": new_tokens}
     with torch.inference_mode():
-        model.generate(ids, attention_mask=mask, do_sample=False, pad_token_id=0, **lengths, **settings)
+        model.generate(ids.to(DEVICE), attention_mask=mask.to(DEVICE), do_sample=False, pad_token_id=0, **lengths, **settings)
 
 
 def engine_figures(folder: Path, *, quick: bool) -> list[Figure]:

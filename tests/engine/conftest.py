@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from chatbot.engine.engine import BatchedEngine
 from chatbot.engine.fake import ScriptedEngine
 from tests.engine.tiny_models import write_tiny_model
 
+# MODEL_DEVICE=cuda runs the contract and the exactness tests on a GPU machine.
+DEVICE = os.environ.get("MODEL_DEVICE", "cpu")
 SHAPES = ("gpt2", "llama", "qwen2", "mistral", "gemma")
 
 
@@ -27,7 +30,9 @@ def make_engine(tiny_folders: dict[str, Path]) -> Iterator[object]:
 
     def make(folder: Path | str = "qwen2", **settings: object) -> BatchedEngine:
         path = folder if isinstance(folder, Path) else tiny_folders[folder]
-        engine = BatchedEngine(path, **{"dtype": "float32", "context_tokens": 1024, "max_running": 4, **settings})
+        engine = BatchedEngine(
+            path, **{"device": DEVICE, "dtype": "float32", "context_tokens": 1024, "max_running": 4, **settings}
+        )
         engine.start()
         started.append(engine)
         return engine
@@ -44,7 +49,9 @@ def engine(request: pytest.FixtureRequest, tiny_folders: dict[str, Path]) -> Ite
     if request.param == "scripted":
         made = ScriptedEngine(pieces_per_answer=2000, gap_s=0.002, max_running=2, max_waiting=2, context_tokens=1024)
     else:
-        made = BatchedEngine(tiny_folders["qwen2"], dtype="float32", max_running=2, max_waiting=2, context_tokens=1024)
+        made = BatchedEngine(
+            tiny_folders["qwen2"], device=DEVICE, dtype="float32", max_running=2, max_waiting=2, context_tokens=1024
+        )
     made.start()
     yield made
     made.stop()

@@ -18,9 +18,11 @@ from pathlib import Path
 import psutil
 
 from support_portal.devservices.environment import PROJECT_FOLDER
+from support_portal.devservices.supervisor import Backoff
 
 START_TIMEOUT_S = 180
 STOP_TIMEOUT_S = 15
+HEALTHY_AFTER_S = Backoff().healthy_after_s
 
 # How a child of the demo is told apart by its command line.
 MARKS = {"web": "uvicorn", "generation": "generation@", "general": "general@", "valkey": "valkey-server", "beat": "beat"}
@@ -71,6 +73,15 @@ class Stack:
             return False
         finally:
             connection.close()
+
+    def wait_until_settled(self) -> None:
+        """Ready, and up long enough for the supervisor to forget an earlier death: a part that dies again and again comes back
+        later each time, which is not what the faults are about."""
+        self.wait_until_ready()
+        for name in ("web", "generation", "valkey"):
+            age_s = time.time() - self.child(name).create_time()
+            time.sleep(max(0.0, HEALTHY_AFTER_S + 1 - age_s))
+        self.wait_until_ready()
 
     def wait_until_ready(self, *, timeout_s: float = 30) -> None:
         deadline = time.monotonic() + timeout_s

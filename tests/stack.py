@@ -75,8 +75,10 @@ class Stack:
             connection.close()
 
     def wait_until_settled(self) -> None:
-        """Ready, and up long enough for the supervisor to forget an earlier death: a part that dies again and again comes back
-        later each time, which is not what the faults are about."""
+        """Ready, and up long enough for the supervisor to forget an earlier death.
+
+        A part that dies again and again comes back later each time, which is not what the faults are about.
+        """
         self.wait_until_ready()
         for name in ("web", "generation", "valkey"):
             age_s = time.time() - self.child(name).create_time()

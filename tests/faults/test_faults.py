@@ -1,7 +1,7 @@
 """Break the running product in the middle of answers: nothing is lost, doubled or misordered, and the answers go on.
 
-`make test` breaks each part twice, FAULT_RUNS=10 ten times with five answers in work each: fifty broken answers a fault. Real processes, a scripted
-model, real PostgreSQL and Valkey, all under the demo's own supervisor.
+`make test` breaks each part twice, FAULT_RUNS=10 ten times with five answers in work each: fifty broken answers a fault. Real
+processes, a scripted model, real PostgreSQL and Valkey, all under the demo's own supervisor.
 """
 
 from __future__ import annotations

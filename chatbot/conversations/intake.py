@@ -16,7 +16,7 @@ from chatbot.conversations import handoff, publishing, reply, tasks, transcripts
 from chatbot.conversations.access import access_conversation, access_reply
 from chatbot.conversations.models import Conversation, Customer, Generation, Message
 from chatbot.errors import Conflict, InvalidInput, TooFast
-from chatbot.protocol import MAX_TEXT_CHARS, MessageAccepted, MessageChanged
+from chatbot.protocol import MAX_TEXT_CHARS, MessageAccepted, MessageChanged, MessageView
 from chatbot.telemetry import MESSAGES
 
 TITLE_CHARS = 80
@@ -39,16 +39,16 @@ def post_customer_message(
     """
     cleaned = clean(text)
     with transaction.atomic():
-        posted = _posted_before(customer_id, client_message_id, cleaned) or _post(
+        before = _posted_before(customer_id, client_message_id, cleaned)
+        posted = before or _post(
             cleaned, customer_id=customer_id, client_message_id=client_message_id, conversation_id=conversation_id, locale=locale
         )
-    message, answer = transcripts.view_of(posted.message.pk), transcripts.view_of(posted.reply.pk)
-    assert message is not None and answer is not None
+    view = transcripts.message_view if before else transcripts.new_message_view
     return MessageAccepted(
         client_message_id=client_message_id,
         conversation=transcripts.conversation_view(posted.conversation),
-        message=message,
-        reply=answer,
+        message=view(posted.message),
+        reply=view(posted.reply),
     )
 
 
@@ -96,7 +96,9 @@ def retry_reply(message_id: UUID, *, customer_id: UUID) -> None:
         )
         # A higher fence at once: browsers tell this pending state from the finished one before it by the attempt.
         generation = Generation.objects.create(conversation=conversation, reply=latest, fence=before.fence + 1 if before else 0)
-        transaction.on_commit(functools.partial(_hand_over, generation.pk, conversation.pk, [latest.pk]))
+        latest.refresh_from_db()
+        changed = [transcripts.message_view(latest)]
+        transaction.on_commit(functools.partial(_hand_over, generation.pk, conversation.pk, changed))
 
 
 def request_person(conversation_id: UUID, *, customer_id: UUID) -> None:
@@ -144,7 +146,8 @@ def _post(text: str, *, customer_id: UUID, client_message_id: UUID, conversation
     conversation.last_seq += 2
     conversation.save(update_fields=["last_seq", "status", "updated_at"])
     MESSAGES.inc()
-    transaction.on_commit(functools.partial(_hand_over, generation.pk, conversation.pk, [message.pk, answer.pk]))
+    changed = [transcripts.new_message_view(message), transcripts.new_message_view(answer)]
+    transaction.on_commit(functools.partial(_hand_over, generation.pk, conversation.pk, changed))
     return Posted(conversation, message, answer)
 
 
@@ -159,10 +162,8 @@ def _conversation_for(customer_id: UUID, conversation_id: UUID | None, *, locale
     return conversation
 
 
-def _hand_over(generation_id: int, conversation_id: UUID, changed: list[UUID]) -> None:
+def _hand_over(generation_id: int, conversation_id: UUID, changed: list[MessageView]) -> None:
     """After the commit: give the work to the workers, and the news to the customer's other tabs."""
     tasks.enqueue(generation_id)
-    for message_id in changed:
-        view = transcripts.view_of(message_id)
-        if view is not None:
-            publishing.announce(conversation_id, MessageChanged(message=view))
+    for view in changed:
+        publishing.announce(conversation_id, MessageChanged(message=view))

@@ -47,6 +47,17 @@ def message_view(message: Message) -> protocol.MessageView:
     ]
     generation = max(message.generations.all(), key=lambda g: g.pk, default=None)
     feedback = getattr(generation, "feedback", None)
+    return _view(
+        message, citations=citations, attempt=generation.fence if generation else 0, rating=feedback.rating if feedback else 0
+    )
+
+
+def new_message_view(message: Message) -> protocol.MessageView:
+    """See message_view(); for a message that was written this moment and has no parts, so no query is needed."""
+    return _view(message, citations=[], attempt=0, rating=0)
+
+
+def _view(message: Message, *, citations: list[protocol.Citation], attempt: int, rating: int) -> protocol.MessageView:
     fields = {
         "id": message.id,
         "seq": message.seq,
@@ -57,11 +68,11 @@ def message_view(message: Message) -> protocol.MessageView:
         "dir": direction(message.text),
         "created_at": message.created_at.isoformat(),
         "client_message_id": message.client_message_id,
-        "attempt": generation.fence if generation else 0,
+        "attempt": attempt,
         "decision": message.decision,
         "citations": citations,
         "choices": message.choices,
-        "rating": feedback.rating if feedback else 0,
+        "rating": rating,
         "error": message.error,
     }
     return protocol.MessageView.model_validate(fields)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import re
+import traceback
+from pathlib import Path
 from uuid import UUID
 
 from prometheus_client import Counter, Histogram
@@ -35,7 +37,6 @@ EVENTS: dict[str, frozenset[str]] = {
     "stream.reconnected": frozenset({"subscribers", "down_ms"}),
     "stream.publish_failed": frozenset({"conversation", "error"}),
     "socket.refused": frozenset({"code"}),
-    "socket.crashed": frozenset({"error"}),
     "engine.started": frozenset({"model", "load_ms"}),
     "knowledge.enqueue_failed": frozenset({"error"}),
     "knowledge.indexed": frozenset({"version", "faqs", "phrasings", "embedded", "total_ms"}),
@@ -53,6 +54,13 @@ TTFT_S = Histogram(
     "From the customer's message to the first text of the reply",
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64),
 )
+
+
+def log_crash(what: str, error: BaseException) -> None:
+    """Log an unexpected error's type and where it came from. Not its message: that may quote what a customer wrote."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+    logger.error("%s: %s at %s", what, type(error).__name__, places)
 
 
 def log_event(name: str, **fields: str | int | float | UUID | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import time
 from dataclasses import dataclass
 
@@ -19,9 +18,7 @@ from chatbot.conversations.leases import Claim
 from chatbot.conversations.models import Citation, Conversation, Generation, Message
 from chatbot.knowledge import retrieval
 from chatbot.protocol import MessageChanged
-from chatbot.telemetry import OUTCOMES, TOKENS, TTFT_S, log_event
-
-logger = logging.getLogger(__name__)
+from chatbot.telemetry import OUTCOMES, TOKENS, TTFT_S, log_crash, log_event
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ def write_reply(generation_id: int) -> int | None:
         answer = _write(work, held)
         _close(work, held, answer, total_ms=(time.monotonic() - started) * 1000)
     except Exception as error:
-        logger.exception("generation %s failed", generation_id)
+        log_crash(f"generation {generation_id}", error)
         _fail(held, code=getattr(error, "code", "internal"), total_ms=(time.monotonic() - started) * 1000)
     finally:
         leases.let_go(held)

@@ -7,7 +7,6 @@ stream reader; what this consumer sends by itself is the direct answer to a comm
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
@@ -25,13 +24,11 @@ from chatbot.conversations.access import access_conversation
 from chatbot.conversations.transcripts import conversation_view, page_before
 from chatbot.errors import ChatbotError, InvalidInput
 from chatbot.learning.feedback import record_feedback
-from chatbot.telemetry import log_event
+from chatbot.telemetry import log_crash, log_event
 from support_portal.chat.languages import locale_of_headers
 from support_portal.chat.stream_reader import Follower, stream_reader
 from support_portal.chat.throttling import Throttle
 from support_portal.chat.visitors import visitor_of_scope
-
-logger = logging.getLogger(__name__)
 
 MAX_BAD_FRAMES = 20
 _messages = Throttle(per_minute=settings.MESSAGES_PER_MINUTE, burst=8)
@@ -70,8 +67,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
             await self._refuse(error, command)
         except Exception as error:
             # The text of an unexpected error may hold anything; neither the browser nor the log gets it.
-            log_event("socket.crashed", error=type(error).__name__)
-            logger.exception("websocket command failed")
+            log_crash("websocket command", error)
             await self._refuse(ChatbotError("Something went wrong on our side. Please try again."), command)
 
     def _throttle(self, command: Any) -> None:

@@ -112,7 +112,7 @@ def test_stop_request_ends_the_claim(alice: Customer) -> None:
     leases.let_go(held)
 
 
-def test_failure_is_tried_again_and_then_said(alice: Customer, say: Any, settings: Any) -> None:
+def test_failure_is_tried_again_and_then_said(alice: Customer, say: Any, settings: Any, caplog: pytest.LogCaptureFixture) -> None:
     accepted = post(alice)
 
     def fail() -> None:
@@ -123,6 +123,7 @@ def test_failure_is_tried_again_and_then_said(alice: Customer, say: Any, setting
         reply.write_reply(generation_of(accepted).pk)
         assert generation_of(accepted).attempts == attempt
     assert (message(accepted).status, message(accepted).error) == ("failed", "internal")
+    assert "RuntimeError at test_reply.py" in caplog.text and "customer's words" not in caplog.text
     reply.write_reply(generation_of(accepted).pk)
     assert generation_of(accepted).attempts == settings.REPLY_MAX_ATTEMPTS
 

@@ -26,10 +26,6 @@ class NotFound(ChatbotError):
     code = "not_found"
 
 
-class NotAllowed(ChatbotError):
-    code = "not_allowed"
-
-
 class Conflict(ChatbotError):
     """The object changed meanwhile; nothing was written."""
 

@@ -1,4 +1,4 @@
-"""The closed catalogue of log events and the metrics. Message text cannot get into either.
+"""The closed catalogue of log events. Message text cannot get into it; numbers for /metrics come from the database instead.
 
 An event's fields are ids, counts and milliseconds. A name or field that is not in the catalogue raises, in tests and in
 production alike: a log line with a customer's words in it is worse than no line.
@@ -11,8 +11,6 @@ import re
 import traceback
 from pathlib import Path
 from uuid import UUID
-
-from prometheus_client import Counter, Histogram
 
 logger = logging.getLogger("answerdesk")
 
@@ -45,15 +43,6 @@ EVENTS: dict[str, frozenset[str]] = {
 
 # An identifier, an enum value or a class name; nothing a customer could have typed as a sentence.
 _TOKEN = re.compile(r"[\w.:/@+-]{0,80}\Z", re.ASCII)
-
-MESSAGES = Counter("answerdesk_messages_total", "Customer messages accepted")
-OUTCOMES = Counter("answerdesk_replies_total", "Finished replies", ["decision", "finish_reason"])
-TOKENS = Counter("answerdesk_tokens_total", "Model tokens", ["kind"])
-TTFT_S = Histogram(
-    "answerdesk_time_to_first_token_seconds",
-    "From the customer's message to the first text of the reply",
-    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64),
-)
 
 
 def log_crash(what: str, error: BaseException) -> None:

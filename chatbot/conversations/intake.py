@@ -17,7 +17,6 @@ from chatbot.conversations.access import access_conversation, access_reply
 from chatbot.conversations.models import Conversation, Customer, Generation, Message
 from chatbot.errors import Conflict, InvalidInput, TooFast
 from chatbot.protocol import MAX_TEXT_CHARS, MessageAccepted, MessageChanged, MessageView
-from chatbot.telemetry import MESSAGES
 
 TITLE_CHARS = 80
 
@@ -145,7 +144,6 @@ def _post(text: str, *, customer_id: UUID, client_message_id: UUID, conversation
     generation = Generation.objects.create(conversation=conversation, reply=answer)
     conversation.last_seq += 2
     conversation.save(update_fields=["last_seq", "status", "updated_at"])
-    MESSAGES.inc()
     changed = [transcripts.new_message_view(message), transcripts.new_message_view(answer)]
     transaction.on_commit(functools.partial(_hand_over, generation.pk, conversation.pk, changed))
     return Posted(conversation, message, answer)

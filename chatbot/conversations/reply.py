@@ -18,7 +18,7 @@ from chatbot.conversations.leases import Claim
 from chatbot.conversations.models import Citation, Conversation, Generation, Message
 from chatbot.knowledge import retrieval
 from chatbot.protocol import MessageChanged
-from chatbot.telemetry import OUTCOMES, TOKENS, TTFT_S, log_crash, log_event
+from chatbot.telemetry import log_crash, log_event
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _close(work: Work, held: Claim, answer: Answer, *, total_ms: float) -> None:
         if answer.trace.get("reason") == "asked":
             handoff.ask_for_person(generation.conversation)
         transaction.on_commit(functools.partial(announce_reply, generation.pk))
-    _count(generation, answer, total_ms=total_ms)
+    _log(generation, answer, total_ms=total_ms)
 
 
 def announce_reply(generation_id: int) -> None:
@@ -172,7 +172,6 @@ def end_as_failed(generation: Generation, *, code: str) -> None:
         status=Generation.Status.FAILED, lease_until=None, finished_at=Now(), finish_reason="error", error=code
     )
     Message.objects.filter(pk=generation.reply_id).update(status=Message.Status.FAILED, error=code, text="", finished_at=Now())
-    OUTCOMES.labels(decision="none", finish_reason="error").inc()
     transaction.on_commit(functools.partial(announce_reply, generation.pk))
 
 
@@ -196,12 +195,7 @@ def _next_waiting(generation_id: int) -> int | None:
     )
 
 
-def _count(generation: Generation, answer: Answer, *, total_ms: float) -> None:
-    OUTCOMES.labels(decision=answer.decision, finish_reason=answer.finish_reason).inc()
-    TOKENS.labels(kind="prompt").inc(answer.prompt_tokens)
-    TOKENS.labels(kind="completion").inc(answer.completion_tokens)
-    if answer.ttft_ms is not None:
-        TTFT_S.observe(answer.ttft_ms / 1000)
+def _log(generation: Generation, answer: Answer, *, total_ms: float) -> None:
     log_event(
         "generation.finished",
         conversation=generation.conversation_id,

@@ -1,6 +1,6 @@
 """What goes into an engine and what comes out. Knows nothing of models, devices, Django or the network.
 
-Every engine (the batched one, the scripted one of the tests) has the same four doors: `start`, `submit`, `stats`, `stop`.
+Every engine (the batched one, the remote one, the scripted one of the tests) has the same doors: see `Engine`.
 `submit` returns a `GenerationHandle` at once; the handle is an iterator of text pieces and, when it has ended, holds the
 `GenerationOutput`. A failure of one request is a value (`finish_reason="error"`), never an exception in another's thread.
 """
@@ -11,6 +11,7 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
 
 FinishReason = Literal["stop", "length", "cancelled", "deadline", "error"]
@@ -61,6 +62,10 @@ class GenerationRequest:
 
     conversation: whose keys and values may be reused; only requests of the same conversation share more than the system prompt.
     deadline_s: seconds from `submit` after which the engine ends the request with finish_reason "deadline".
+    version: which of the engine's versions writes it; empty for the live one at the time of `submit`.
+    alternatives: how many answers to write from one reading of the prompt; the handle streams the first of them. The others draw
+    from seeds that follow the first's, so they differ only when the temperature is above 0.
+    logprobs: whether the output tells how probable each token was.
     """
 
     request_id: str
@@ -70,10 +75,19 @@ class GenerationRequest:
     sampling: Sampling = field(default_factory=Sampling)
     stop: Sequence[str] = ()
     conversation: str = ""
+    version: str = ""
+    alternatives: int = 1
+    logprobs: bool = False
 
 
 @dataclass(frozen=True)
 class GenerationOutput:
+    """How a request ended.
+
+    tokens, logprobs: ids of the answer and, where they were asked for, the natural logarithm of each one's probability under the
+    model's own distribution, before temperature and cuts. alternatives: the answers beside this one, in order.
+    """
+
     text: str
     finish_reason: FinishReason
     prompt_tokens: int = 0
@@ -85,15 +99,33 @@ class GenerationOutput:
     model_version: str = ""
     error_code: str = ""
     tokens: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    alternatives: tuple[GenerationOutput, ...] = ()
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Speed of writing, from the first piece on; 0 when it cannot be told."""
+        writing_ms = self.total_ms - (self.ttft_ms or self.total_ms)
+        return (self.completion_tokens - 1) / writing_ms * 1000 if writing_ms > 0 and self.completion_tokens > 1 else 0.0
 
 
 @dataclass(frozen=True)
 class EngineStats:
+    """slots: answers written at once; cache_slots, free_cache_slots: conversations whose keys and values have a place.
+
+    steps_per_s, rows_per_step: over the last seconds of work; rows are tokens that went through the model.
+    """
+
     waiting: int
     running: int
     slots: int
     tokens_total: int
     model_version: str
+    cache_slots: int = 0
+    free_cache_slots: int = 0
+    steps_total: int = 0
+    steps_per_s: float = 0.0
+    rows_per_step: float = 0.0
 
 
 class GenerationHandle:
@@ -153,10 +185,26 @@ class GenerationHandle:
 
 
 class Engine(Protocol):
-    """One model in one process. All methods may be called from any thread."""
+    """One model in one process, in one or more versions. All methods may be called from any thread."""
 
-    model_version: str
     context_tokens: int
+
+    @property
+    def model_version(self) -> str:
+        """The live version: who answers requests that name none."""
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Every version a request may name: the base weights first, then the loaded adapters."""
+
+    def load_version(self, name: str, folder: Path) -> None:
+        """Add a LoRA adapter in peft's format under `name`, while requests run. Raises EngineError when it does not fit."""
+
+    def drop_version(self, name: str) -> None:
+        """Forget an adapter once its running requests have ended. Raises EngineError for the live version and the base."""
+
+    def make_live(self, name: str) -> None:
+        """Let `name` answer all requests submitted from now on. Raises EngineError("unknown_version")."""
 
     @property
     def alive(self) -> bool:
@@ -166,7 +214,11 @@ class Engine(Protocol):
         """Load the weights and start the inference thread. Raises EngineError when they do not load or do not fit."""
 
     def submit(self, request: GenerationRequest) -> GenerationHandle:
-        """Queue a request. Raises EngineBusy when the queue is full, PromptTooLong when it cannot fit the context."""
+        """Queue a request. Raises EngineBusy when the queue is full, PromptTooLong when it cannot fit the context.
+
+        Raises EngineError("unknown_version") for a version that is not loaded, EngineError("bad_request") for alternatives below
+        1 or above `stats().slots`.
+        """
 
     def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
         """Prompt tokens of these messages under the model's own chat template."""

@@ -20,6 +20,7 @@ class Job:
 
     tokens: prompt and answer so far. computed: how many of them are in the slot. draft: guessed tokens to verify in this step.
     shared_tokens: length of the system prompt, the only part that other conversations may share.
+    adapter: name of the LoRA adapter that its rows go through; empty for the base weights.
     """
 
     job_id: int
@@ -27,6 +28,7 @@ class Job:
     tokens: list[int]
     max_new_tokens: int
     shared_tokens: int = 0
+    adapter: str = ""
     computed: int = 0
     reused: int = 0
     slot: int = -1

@@ -30,7 +30,7 @@ from chatbot.engine.requests import EngineError
 logger = logging.getLogger(__name__)
 
 INT8_FILE = "int8.safetensors"
-INT8_FORMAT = "1"  # raise it when quantize.py stores something else
+INT8_FORMAT = "2"  # raise it when quantize.py stores something else
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "int8": torch.bfloat16}
 
 
@@ -231,11 +231,10 @@ def _stop_tokens(folder: Path, config: Any, tokenizer: Any) -> frozenset[int]:
 
 
 def _context_tokens(config: Any) -> int:
+    """The shortest of the limits that a model states. Within one chunk of chunked attention there is nothing to cut off."""
     text = config.get_text_config()
-    for name in ("max_position_embeddings", "n_positions", "seq_length"):
-        if isinstance(getattr(text, name, None), int):
-            return int(getattr(text, name))
-    return 1 << 20
+    names = ("max_position_embeddings", "n_positions", "seq_length", "max_seq_len", "attention_chunk_size")
+    return min((limit for name in names if isinstance(limit := getattr(text, name, None), int)), default=1 << 20)
 
 
 def _first_line(error: BaseException) -> str:

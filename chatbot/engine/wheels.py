@@ -6,6 +6,7 @@ download goes on where it was.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import importlib.util
@@ -96,13 +97,12 @@ def settled(futures: list[Future[Path]]) -> bool:
 
 
 def bytes_below(folder: Path) -> int:
-    """Add up the files below a folder that others write to meanwhile."""
+    """Add up the files below a folder that others write to, and remove from, meanwhile."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except FileNotFoundError:
-            continue
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.stat(os.path.join(parent, name)).st_size
     return total
 
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from chatbot.engine.quantize import FusedMember, Int8Linear, check_kernels, quantize_linears, quantize_weight
+from chatbot.engine.quantize import FusedMember, Int8Linear, check_kernels, quantize_linears, quantize_weight, rotate
 from tests.engine.conftest import SHAPES
 
 
-def int8_layer(weight: torch.Tensor, *, bias: torch.Tensor | None = None, two_terms: bool = False) -> Int8Linear:
+def int8_layer(weight: torch.Tensor, *, bias: torch.Tensor | None = None) -> Int8Linear:
     int8, scale = quantize_weight(weight)
-    return Int8Linear(int8, scale=scale, bias=bias, two_terms=two_terms, out_dtype=torch.float32)
+    return Int8Linear(int8, scale=scale, bias=bias, out_dtype=torch.float32)
 
 
 def relative_error(got: torch.Tensor, wanted: torch.Tensor) -> float:
@@ -28,21 +28,33 @@ def test_layer_is_close_to_float() -> None:
     assert relative_error(got, x @ weight.t() + bias) < 0.015
 
 
-def test_a_row_does_not_depend_on_its_neighbours() -> None:
-    layer, x = int8_layer(torch.randn(96, 256)), torch.randn(9, 256)
+@pytest.mark.parametrize("columns", [128, 256, 896, 1536])
+def test_a_row_does_not_depend_on_its_neighbours(columns: int) -> None:
+    int8, scale = quantize_weight(torch.randn(96, columns))
+    layer = Int8Linear(int8, scale=scale, bias=None, out_dtype=torch.bfloat16)
+    x = torch.randn(40, columns, dtype=torch.bfloat16)
     x[3] *= 1000
     together = layer(x)
-    for row in range(9):
-        assert torch.equal(layer(x[row : row + 1])[0], together[row])
+    for first, rows in ((0, 1), (3, 1), (4, 1), (0, 2), (2, 5), (8, 17), (20, 20)):
+        assert torch.equal(layer(x[first : first + rows]), together[first : first + rows])
 
 
-def test_second_term_absorbs_outliers() -> None:
+@pytest.mark.parametrize(("columns", "spread"), [(512, 128), (96, 32), (33, 1)])
+def test_rotation_spreads_an_outlier_over_its_block_and_undoes_itself(columns: int, spread: int) -> None:
+    row = torch.zeros(1, columns)
+    row[0, 5] = 8.0
+    rotated = rotate(row)
+    assert torch.allclose(rotated.abs().max(), torch.tensor(8.0 / spread**0.5))
+    assert torch.allclose(rotate(rotated), row, atol=1e-6)
+
+
+def test_outliers_cost_little_precision() -> None:
     weight, x = torch.randn(64, 512), torch.randn(4, 512)
-    x[:, 5] *= 300
-    int8, scale = quantize_weight(weight)
-    exact = x @ (int8.float() * scale.unsqueeze(1)).t()
-    assert relative_error(int8_layer(weight, two_terms=True)(x), exact) < 0.001
-    assert relative_error(int8_layer(weight)(x), exact) > 0.005
+    x[:, 5] *= 40
+    plain = (x.abs().amax(dim=-1, keepdim=True) / 127).clamp(min=1e-12)
+    without_rotation = (x / plain).round() * plain @ weight.t()
+    wanted = x @ weight.t()
+    assert relative_error(int8_layer(weight)(x), wanted) < 0.5 * relative_error(without_rotation, wanted)
 
 
 def test_rows_of_zeros_stay_zero() -> None:

@@ -9,6 +9,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
+    BloomConfig,
+    Gemma2Config,
     GemmaConfig,
     GPT2Config,
     LlamaConfig,
@@ -44,6 +46,9 @@ def configurations() -> dict[str, PretrainedConfig]:
         "qwen2": Qwen2Config(num_key_value_heads=2, tie_word_embeddings=True, **ROTARY),
         "mistral": MistralConfig(num_key_value_heads=1, sliding_window=48, **ROTARY),
         "gemma": GemmaConfig(num_key_value_heads=1, head_dim=32, **ROTARY),
+        "gemma2": Gemma2Config(num_key_value_heads=2, head_dim=32, sliding_window=48, query_pre_attn_scalar=32, **ROTARY),
+        # ALiBi, and attention of its own: it runs in padded batches.
+        "bloom": BloomConfig(hidden_size=64, n_layer=3, n_head=4, initializer_range=0.3, **SHAPE),
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import jinja2
 
+from chatbot.engine.markers import broken_up
 from chatbot.engine.requests import ChatMessage, EngineError
 
 PLAIN_TEMPLATE = (
@@ -61,7 +62,7 @@ class ChatFormat:
             return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _render(self, messages: Sequence[ChatMessage], *, open_answer: bool) -> str:
-        rows = [{"role": m.role, "content": self._markers.sub(_broken_up, m.content)} for m in messages]
+        rows = [{"role": m.role, "content": self._markers.sub(broken_up, m.content)} for m in messages]
         if not self._system_role:
             rows = _fold_system(rows)
         try:
@@ -84,10 +85,6 @@ class ChatFormat:
         except EngineError:  # a template that wants a user turn: usable, but its system prompt cannot be told apart
             return False
         return True
-
-
-def _broken_up(match: re.Match[str]) -> str:
-    return f"{match[0][0]} {match[0][1:]}"
 
 
 def _fold_system(rows: list[dict[str, str]]) -> list[dict[str, str]]:

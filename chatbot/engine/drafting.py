@@ -32,3 +32,11 @@ def draft_tokens(tokens: list[int], *, limit: int) -> list[int]:
         return []
     trusted = limit if best_size >= 4 else min(limit, 3 * best_size)
     return tokens[best + 1 : best + 1 + trusted]
+
+
+def verified_tokens(draft: list[int], best: list[int]) -> list[int]:
+    """Tokens that hold after checking a draft: the model's choice for each row up to the first that the draft missed."""
+    for at, guess in enumerate(draft):
+        if guess != best[at]:
+            return best[: at + 1]
+    return best

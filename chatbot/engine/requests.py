@@ -7,6 +7,7 @@ Every engine (the batched one, the remote one, the scripted one of the tests) ha
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Iterator, Sequence
@@ -78,6 +79,14 @@ class GenerationRequest:
     version: str = ""
     alternatives: int = 1
     logprobs: bool = False
+
+
+def check_request(request: GenerationRequest, *, slots: int) -> None:
+    """Raise EngineError("bad_request") for what no engine of so many slots could do; lengths are not judged here."""
+    if not 1 <= request.alternatives <= slots:
+        raise EngineError("bad_request", f"{request.alternatives} alternatives were asked for; 1 to {slots} are possible")
+    if not math.isfinite(request.sampling.temperature) or math.isnan(request.deadline_s):
+        raise EngineError("bad_request", "the temperature must be a finite number, and the deadline a number")
 
 
 @dataclass(frozen=True)

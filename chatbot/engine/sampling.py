@@ -13,9 +13,19 @@ def greedy_tokens(logits: torch.Tensor) -> tuple[list[int], list[bool]]:
     return tokens.tolist(), torch.isfinite(best).tolist()
 
 
-def new_generator(sampling: Sampling) -> torch.Generator:
-    """Return the request's own source of chance; it lives on the CPU whatever the device, so that seeds mean the same there."""
-    return torch.Generator().manual_seed(sampling.seed & 0xFFFF_FFFF_FFFF_FFFF)
+def token_logprobs(logits: torch.Tensor, tokens: list[int]) -> list[float]:
+    """Natural logarithm of the probability the model itself gives each token. logits: float32, at least a row a token."""
+    rows = logits[: len(tokens)].float()
+    chosen = torch.tensor(tokens, device=rows.device).unsqueeze(1)
+    return torch.log_softmax(rows, dim=-1).gather(1, chosen).squeeze(1).tolist()
+
+
+def new_generator(sampling: Sampling, *, index: int = 0) -> torch.Generator:
+    """Return the own source of chance of a request's answer number `index`.
+
+    It lives on the CPU whatever the device, so that seeds mean the same there.
+    """
+    return torch.Generator().manual_seed((sampling.seed + index) & 0xFFFF_FFFF_FFFF_FFFF)
 
 
 def sample_token(logits: torch.Tensor, sampling: Sampling, *, generator: torch.Generator) -> int:

@@ -21,6 +21,8 @@ class Job:
     tokens: prompt and answer so far. computed: how many of them are in the slot. draft: guessed tokens to verify in this step.
     shared_tokens: length of the system prompt, the only part that other conversations may share.
     adapter: name of the LoRA adapter that its rows go through; empty for the base weights.
+    siblings: further answers to the same prompt, which start together with this job. held: a sibling without keys and values;
+    it takes no part in a step until it has been given a copy of the prompt's.
     """
 
     job_id: int
@@ -33,10 +35,17 @@ class Job:
     reused: int = 0
     slot: int = -1
     draft: list[int] = field(default_factory=list)
+    siblings: list[Job] = field(default_factory=list)
+    held: bool = False
     prompt_tokens: int = 0
 
     def __post_init__(self) -> None:
         self.prompt_tokens = len(self.tokens)
+
+    @property
+    def places(self) -> int:
+        """Running places that it takes together with its siblings."""
+        return 1 + len(self.siblings)
 
     @property
     def pending(self) -> int:
@@ -62,7 +71,11 @@ class QueueFull(Exception):
 
 
 class Scheduler:
-    """Waiting and running jobs. The caller holds the engine's lock around `enqueue`, `remove` and `admit`."""
+    """Waiting and running jobs. The caller holds the engine's lock around `enqueue`, `remove` and `admit`.
+
+    A job with siblings has one seat and waits for as many running places at once. Nobody overtakes it meanwhile: places are
+    left empty until it fits, which costs at most the rest of the answers that run.
+    """
 
     def __init__(self, *, max_running: int, max_waiting: int, prefill_chunk: int = PREFILL_CHUNK_TOKENS) -> None:
         self.max_running = max_running
@@ -78,6 +91,11 @@ class Scheduler:
 
     def waiting(self) -> Iterable[Job]:
         return [job for jobs in self._waiting.values() for job in jobs]
+
+    @property
+    def places_ahead(self) -> int:
+        """Running places that everybody who waits will take."""
+        return sum(job.places for job in self.waiting())
 
     def enqueue(self, job: Job) -> None:
         """Seat a job. Raises QueueFull when every seat and every running place is taken."""
@@ -101,24 +119,29 @@ class Scheduler:
 
     def admit(self) -> list[Job]:
         """Move jobs from waiting to running while there is room: one conversation after the other, each in its own order."""
-        admitted = []
-        while self._waiting and len(self.running) < self.max_running:
-            conversation, jobs = self._waiting.popitem(last=False)
-            admitted.append(jobs.popleft())
+        admitted: list[Job] = []
+        while self._waiting:
+            conversation, jobs = next(iter(self._waiting.items()))
+            if len(self.running) + jobs[0].places > self.max_running:
+                break
+            job = jobs.popleft()
             self._waiting_count -= 1
+            del self._waiting[conversation]
             if jobs:
                 self._waiting[conversation] = jobs  # to the back: the other conversations come first
-            self.running.append(admitted[-1])
+            admitted += [job, *job.siblings]
+            self.running += [job, *job.siblings]
         return admitted
 
     def plan(self) -> list[Segment]:
         """Pick the next step: every decoding job, then prompts in order of admission up to the chunk in all."""
         segments = []
-        for job in self.running:
+        ready = [job for job in self.running if not job.held]
+        for job in ready:
             if job.pending == 1:
                 segments.append(Segment(job, job.computed, job.tokens[-1:] + job.draft, 1 + len(job.draft)))
         budget = max(1, self.prefill_chunk // 2) if segments else self.prefill_chunk
-        for job in self.running:
+        for job in ready:
             if job.pending > 1 and budget > 0:
                 count = min(budget, job.pending)
                 budget -= count

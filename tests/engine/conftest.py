@@ -9,11 +9,14 @@ import torch
 
 from chatbot.engine.engine import BatchedEngine
 from chatbot.engine.fake import ScriptedEngine
+from chatbot.engine.remote import RemoteEngine
+from chatbot.engine.requests import Engine
+from tests.engine.openai_server import OpenAIServer
 from tests.engine.tiny_models import write_tiny_model
 
 # MODEL_DEVICE=cuda runs the contract and the exactness tests on a GPU machine.
 DEVICE = os.environ.get("MODEL_DEVICE", "cpu")
-SHAPES = ("gpt2", "llama", "qwen2", "mistral", "gemma")
+SHAPES = ("gpt2", "bloom", "llama", "qwen2", "mistral", "gemma", "gemma2")
 
 
 @pytest.fixture(scope="session")
@@ -42,16 +45,22 @@ def make_engine(tiny_folders: dict[str, Path]) -> Iterator[object]:
         engine.stop()
 
 
-@pytest.fixture(params=["scripted", "batched"])
-def engine(request: pytest.FixtureRequest, tiny_folders: dict[str, Path]) -> Iterator[BatchedEngine | ScriptedEngine]:
-    """Both engines behind one contract: two running, two waiting."""
-    made: BatchedEngine | ScriptedEngine
-    if request.param == "scripted":
-        made = ScriptedEngine(pieces_per_answer=2000, gap_s=0.002, max_running=2, max_waiting=2, context_tokens=1024)
-    else:
+@pytest.fixture(params=["scripted", "batched", "remote"])
+def engine(request: pytest.FixtureRequest, tiny_folders: dict[str, Path]) -> Iterator[Engine]:
+    """Every engine behind one contract: two running, two waiting."""
+    made: Engine
+    server = None
+    if request.param == "batched":
         made = BatchedEngine(
             tiny_folders["qwen2"], device=DEVICE, dtype="float32", max_running=2, max_waiting=2, context_tokens=1024
         )
+    elif request.param == "scripted":
+        made = ScriptedEngine(pieces_per_answer=2000, gap_s=0.002, max_running=2, max_waiting=2, context_tokens=1024)
+    else:
+        server = OpenAIServer(ScriptedEngine(pieces_per_answer=2000, gap_s=0.002, context_tokens=1024))
+        made = RemoteEngine(server.url, max_running=2, max_waiting=2)
     made.start()
     yield made
     made.stop()
+    if server is not None:
+        server.stop()

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from chatbot.engine.drafting import draft_tokens
-from chatbot.engine.engine import verified
+from chatbot.engine.drafting import draft_tokens, verified_tokens
 
 
 def test_continues_the_latest_place_that_ends_alike() -> None:
@@ -24,7 +23,7 @@ def test_guesses_nothing_without_a_match_or_room() -> None:
 
 
 def test_verified_is_the_models_choice_up_to_the_first_miss() -> None:
-    assert verified([5, 6, 7], [5, 6, 8, 1]) == [5, 6, 8]
-    assert verified([5, 6], [5, 6, 9]) == [5, 6, 9]
-    assert verified([5], [4, 9]) == [4]
-    assert verified([], [3]) == [3]
+    assert verified_tokens([5, 6, 7], [5, 6, 8, 1]) == [5, 6, 8]
+    assert verified_tokens([5, 6], [5, 6, 9]) == [5, 6, 9]
+    assert verified_tokens([5], [4, 9]) == [4]
+    assert verified_tokens([], [3]) == [3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from chatbot.engine.engine import BatchedEngine
-from chatbot.engine.requests import ChatMessage, GenerationHandle, GenerationRequest
+from chatbot.engine.requests import ChatMessage, GenerationHandle, GenerationRequest, Sampling
 from tests.engine.conftest import SHAPES
 
 Make = Callable[..., BatchedEngine]
@@ -83,3 +84,47 @@ def test_long_prompts_are_read_in_chunks(make_engine: Make, tiny_folders: dict[s
     engine = make_engine("mistral")
     asked = request("Tell me all about returns, refunds, parcels and labels. " * 12)
     assert run(engine, asked) == [expected(engine, tiny_folders["mistral"], asked)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_alternatives_are_what_each_would_be_alone(shape: str, make_engine: Make, tiny_folders: dict[str, Path]) -> None:
+    engine = make_engine(shape)
+    asked = request(QUESTIONS[0])
+    neighbour = engine.submit(request(QUESTIONS[1]))
+    greedy = engine.submit(replace(asked, alternatives=3)).output
+    wanted = expected(engine, tiny_folders[shape], asked)
+    assert [greedy.tokens, *(other.tokens for other in greedy.alternatives)] == [wanted] * 3
+    assert neighbour.output.tokens == expected(engine, tiny_folders[shape], request(QUESTIONS[1]))
+    sampled = [replace(asked, sampling=Sampling(1.0, seed=seed)) for seed in (5, 6, 7)]
+    together = engine.submit(replace(sampled[0], alternatives=3)).output
+    assert [together.tokens, *(other.tokens for other in together.alternatives)] == [run(engine, one)[0] for one in sampled]
+
+
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(0.8, top_k=20, seed=3)])
+def test_log_probabilities_are_those_of_the_models_own_forward(
+    sampling: Sampling, make_engine: Make, tiny_folders: dict[str, Path]
+) -> None:
+    engine = make_engine(draft_rows=8)
+    model = AutoModelForCausalLM.from_pretrained(tiny_folders["qwen2"], dtype=torch.float32)
+    asked = replace(request("abc abc abc abc abc abc"), sampling=sampling, logprobs=True, alternatives=2)
+    output = engine.submit(asked).output
+    for one in (output, *output.alternatives):
+        ids = torch.tensor([[*engine._loaded.chat.encode(asked.messages)[0], *one.tokens]])
+        with torch.inference_mode():
+            own = torch.log_softmax(model(ids).logits[0, one.prompt_tokens - 1 : -1].float(), dim=-1)
+        wanted = own.gather(1, ids[0, one.prompt_tokens :, None]).squeeze(1)
+        torch.testing.assert_close(torch.tensor(one.logprobs), wanted, rtol=1e-3, atol=1e-3)
+
+
+def test_seeded_sampling_is_the_same_alone_and_among_four(make_engine: Make) -> None:
+    asked = [replace(request(QUESTIONS[n % 3]), sampling=Sampling(0.9, top_p=0.95, seed=n)) for n in range(4)]
+    alone = [run(make_engine(max_running=1, reuse_prefixes=False), one)[0] for one in asked]
+    assert len(set(alone)) == 4
+    assert run(make_engine(), *asked) == alone
+
+
+def test_tiny_chunks_change_nothing(make_engine: Make, tiny_folders: dict[str, Path]) -> None:
+    engine = make_engine()
+    engine._scheduler.prefill_chunk = 7
+    asked = [request(question) for question in QUESTIONS]
+    assert run(engine, *asked) == [expected(engine, tiny_folders["qwen2"], one) for one in asked]

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import math
+
+import pytest
 import torch
 
 from chatbot.engine.requests import Sampling
-from chatbot.engine.sampling import greedy_tokens, new_generator, sample_token
+from chatbot.engine.sampling import greedy_tokens, new_generator, sample_token, token_logprobs
 
 
 def draws(logits: torch.Tensor, sampling: Sampling, *, count: int = 400) -> list[int]:
@@ -43,3 +46,18 @@ def test_greedy_reports_unsound_rows() -> None:
     tokens, sound = greedy_tokens(rows)
     assert sound == [True, False, False, True]
     assert (tokens[0], tokens[3]) == (1, 0)
+
+
+def test_log_probabilities_are_those_of_the_model_itself() -> None:
+    rows = torch.stack([LOGITS + 3, LOGITS.flip(0), LOGITS])
+    assert token_logprobs(rows, [1, 1]) == pytest.approx([math.log(0.5), math.log(0.3)])
+
+
+def test_the_answers_of_one_request_draw_from_seeds_in_a_row() -> None:
+    second, alone = new_generator(Sampling(1.0, seed=4), index=1), new_generator(Sampling(1.0, seed=5))
+    assert torch.rand(9, generator=second).tolist() == torch.rand(9, generator=alone).tolist()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 2**64 + 5])
+def test_any_whole_number_is_a_seed(seed: int) -> None:
+    assert set(draws(LOGITS, Sampling(1.0, seed=seed), count=50)) <= {0, 1, 2, 3}

@@ -33,6 +33,64 @@ def test_a_late_conversation_does_not_wait_for_a_whole_backlog() -> None:
     assert rooms.admit()[0].job_id == 9
 
 
+def test_twenty_requests_of_one_conversation_delay_others_by_one_turn() -> None:
+    rooms = scheduler(*(job(n, conversation="a") for n in range(20)), max_running=2, max_waiting=40)
+    turns = []
+    for n in range(100, 103):
+        rooms.enqueue(job(n, conversation=f"late {n}"))
+    while rooms.waiting_count:
+        turns += [one.job_id for one in rooms.admit()]
+        rooms.remove(rooms.running[0])
+    assert turns[:6] == [0, 100, 101, 102, 1, 2]
+
+
+def with_siblings(number: int, count: int, *, conversation: str = "", tokens: int = 10) -> Job:
+    first = job(number, conversation=conversation, tokens=tokens)
+    first.siblings = [job(number * 100 + n, tokens=tokens) for n in range(1, count)]
+    for sibling in first.siblings:
+        sibling.held = True
+    return first
+
+
+def test_siblings_start_together_or_not_at_all() -> None:
+    rooms = scheduler(job(1), with_siblings(2, 3), job(3), max_running=3)
+    first = rooms.admit()[0]
+    assert (first.job_id, len(rooms.running), rooms.waiting_count, rooms.places_ahead) == (1, 1, 2, 4)
+    rooms.remove(first)
+    assert [one.job_id for one in rooms.admit()] == [2, 201, 202]
+
+
+def test_siblings_are_not_overtaken_and_let_the_next_in_when_one_ends() -> None:
+    rooms = scheduler(job(1), with_siblings(2, 2), *(job(n) for n in range(3, 6)), max_running=2, max_waiting=9)
+    rooms.admit()
+    for n in range(6, 9):
+        rooms.enqueue(job(n))
+        assert rooms.admit() == []
+    rooms.remove(rooms.running[0])
+    assert [one.job_id for one in rooms.admit()] == [2, 201]
+    rooms.remove(rooms.running[0])
+    assert [one.job_id for one in rooms.admit()] == [3]
+
+
+def test_a_held_sibling_takes_no_part_until_it_has_its_copy() -> None:
+    first = with_siblings(1, 2)
+    rooms = scheduler(first)
+    rooms.admit()
+    assert [segment.job.job_id for segment in rooms.plan()] == [1]
+    sibling = first.siblings[0]
+    sibling.held, sibling.computed = False, 9
+    assert [segment.job.job_id for segment in rooms.plan()] == [101, 1]
+
+
+def test_removing_a_waiting_job_takes_its_siblings_along() -> None:
+    first = with_siblings(1, 3)
+    rooms = scheduler(job(9), first, max_running=1)
+    rooms.admit()
+    for one in (first, *first.siblings):
+        rooms.remove(one)
+    assert (rooms.waiting_count, rooms.places_ahead, len(rooms.running)) == (0, 0, 1)
+
+
 def test_queue_counts_free_running_places() -> None:
     rooms = scheduler(*(job(n) for n in range(6)), max_running=2, max_waiting=4)
     with pytest.raises(QueueFull):

@@ -5,7 +5,7 @@ export PORT ?= 8000
 export DATA_DIR ?= .data
 # Extra arguments, for example: make test ARGS="-k citation"   make manage ARGS="ask 'Where is my parcel?'"
 ARGS ?=
-BENCHMARKS ?= $(wildcard benchmarks/[a-z]*.py)
+BENCHMARKS ?= benchmarks/delivery.py benchmarks/generation.py benchmarks/retrieval.py
 
 PY := $(VENV)/bin/python
 WITH_SERVICES := $(PY) -m support_portal.devservices.run
@@ -14,11 +14,11 @@ CHECK_ENV := SECRET_KEY=only-for-make-check-0123456789-abcdefghijklmnopqrstuvwxy
 	ALLOWED_HOSTS=check.invalid TRUSTED_ORIGINS=https://check.invalid REDIS_URL=redis://127.0.0.1:1/0
 NO_DATABASE := DATABASE_URL=postgresql://check@127.0.0.1:1/check
 
-.PHONY: help install demo test check format bench manage browser clean
+.PHONY: help install demo test check format bench gpu-check manage browser clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 install:  ## make the virtual environment and install the packages (again only after a change)
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found. Install Python 3.11 or newer, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
@@ -43,6 +43,11 @@ format:  ## put the code in order
 
 bench: install  ## every benchmark, each in an empty database; BENCHMARKS=benchmarks/one.py for one
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(WITH_SERVICES) --scratch -- $(PY) $$script $(ARGS); done
+
+gpu-check: install  ## on a GPU machine: contract and exactness on CUDA, then the benchmark's table
+	@$(PY) -c "import sys, torch; torch.cuda.is_available() or sys.exit('PyTorch sees no GPU here: check the driver and that torch is a CUDA build.')"
+	MODEL_DEVICE=cuda $(PY) -m pytest tests/engine/test_contract.py tests/engine/test_exactness.py
+	MODEL_DEVICE=cuda $(PY) -m benchmarks.generation $(ARGS)
 
 manage: install  ## a management command, with or without a running demo: make manage ARGS="migrate"
 	@exec $(WITH_SERVICES) -- $(PY) manage.py $(ARGS)

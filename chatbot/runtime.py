@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -22,6 +23,10 @@ from chatbot.engine.requests import Engine
 
 WORKER_BEAT_S = 2
 WORKER_TTL_S = 15
+# No new work is sent straight to a worker that has missed two beats, long before it counts as gone.
+ROOM_TTL_S = 5
+# Every worker that has announced itself lately, by the time of its last beat: found without searching all keys.
+WORKERS_KEY = "workers"
 
 # Set when this worker is told to stop: replies in work give their claim back instead of finishing.
 stopping = threading.Event()
@@ -31,6 +36,8 @@ _engine: Engine | None = None
 
 @dataclass(frozen=True)
 class WorkerState:
+    """See EngineStats for what the engine's numbers mean."""
+
     name: str
     model_version: str
     slots: int
@@ -38,6 +45,11 @@ class WorkerState:
     waiting: int
     tokens_total: int
     beat_at_ms: int
+    cache_slots: int = 0
+    free_cache_slots: int = 0
+    steps_total: int = 0
+    steps_per_s: float = 0.0
+    rows_per_step: float = 0.0
 
 
 def company() -> Company:
@@ -56,7 +68,7 @@ def engine() -> Engine:
     global _engine
     with _engine_lock:
         if _engine is None:
-            made = _scripted_engine() if settings.ENGINE == "scripted" else _torch_engine()
+            made = {"torch": _torch_engine, "remote": _remote_engine, "scripted": _scripted_engine}[settings.ENGINE]()
             made.start()
             _engine = made
         return _engine
@@ -82,6 +94,20 @@ def _torch_engine() -> Engine:
         max_running=settings.MODEL_MAX_RUNNING,
         max_waiting=settings.MODEL_MAX_WAITING,
         context_tokens=settings.MODEL_CONTEXT_TOKENS,
+        cuda_graphs=settings.MODEL_CUDA_GRAPHS and device == "cuda",
+    )
+
+
+def _remote_engine() -> Engine:
+    from chatbot.engine.remote import RemoteEngine  # Imports an HTTP client, which only a generation worker needs.
+
+    return RemoteEngine(
+        settings.MODEL_URL,
+        model=settings.MODEL_NAME,
+        api_key=settings.MODEL_API_KEY,
+        max_running=settings.MODEL_MAX_RUNNING,
+        max_waiting=settings.MODEL_MAX_WAITING,
+        context_tokens=settings.MODEL_CONTEXT_TOKENS,
     )
 
 
@@ -96,46 +122,69 @@ def _scripted_engine() -> Engine:
     )
 
 
+def worker_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
 def announce_worker() -> None:
-    """Say in Redis that this process answers, and how busy it is."""
+    """Say in Redis that this process answers, how busy it is, and how many answers more it could begin at once."""
     stats = engine().stats()
-    key = f"worker:{socket.gethostname()}:{os.getpid()}"
+    name, now_ms = worker_name(), time.time_ns() // 1_000_000
     fields: dict[bytes | bytearray | memoryview[int] | str | float, bytes | bytearray | memoryview[int] | str | float] = {
         "model_version": stats.model_version,
         "slots": stats.slots,
         "running": stats.running,
         "waiting": stats.waiting,
         "tokens_total": stats.tokens_total,
-        "beat_at_ms": time.time_ns() // 1_000_000,
+        "beat_at_ms": now_ms,
+        "cache_slots": stats.cache_slots,
+        "free_cache_slots": stats.free_cache_slots,
+        "steps_total": stats.steps_total,
+        "steps_per_s": stats.steps_per_s,
+        "rows_per_step": stats.rows_per_step,
     }
     with valkey().pipeline(transaction=False) as pipe:
-        pipe.hset(key, mapping=fields)
-        pipe.expire(key, WORKER_TTL_S)
+        pipe.hset(f"worker:{name}", mapping=fields)
+        pipe.expire(f"worker:{name}", WORKER_TTL_S)
+        pipe.set(f"room:{name}", stats.slots - stats.running - stats.waiting, ex=ROOM_TTL_S)
+        pipe.zadd(WORKERS_KEY, {name: now_ms})
         pipe.execute()
 
 
 def withdraw_worker() -> None:
-    valkey().delete(f"worker:{socket.gethostname()}:{os.getpid()}")
+    valkey().delete(f"worker:{worker_name()}", f"room:{worker_name()}")
 
 
 def workers() -> list[WorkerState]:
     """Generation workers that have announced themselves lately. Raises redis.RedisError when Redis is down."""
-    client = valkey()
-    names = sorted(client.scan_iter("worker:*", count=1000))
-    with client.pipeline(transaction=False) as pipe:
+    names = worker_names()
+    with valkey().pipeline(transaction=False) as pipe:
         for name in names:
-            pipe.hgetall(name)
+            pipe.hgetall(f"worker:{name}")
         states = pipe.execute()
-    return [_worker_state(name.decode(), fields) for name, fields in zip(names, states, strict=True) if fields]
+    return [_worker_state(name, fields) for name, fields in zip(names, states, strict=True) if fields]
+
+
+def worker_names() -> list[str]:
+    """Every worker that has announced itself in the last hours, dead ones too. Raises redis.RedisError."""
+    client: Any = valkey()  # redis-py types every answer as a union of all protocols' shapes
+    return sorted(name.decode() for name in client.zrange(WORKERS_KEY, 0, -1))
 
 
 def _worker_state(name: str, fields: dict[bytes, bytes]) -> WorkerState:
+    """A worker of an older release announces fewer numbers; its others stay 0."""
+    text = {key.decode(): value.decode() for key, value in fields.items()}
     return WorkerState(
-        name=name.removeprefix("worker:"),
-        model_version=fields[b"model_version"].decode(),
-        slots=int(fields[b"slots"]),
-        running=int(fields[b"running"]),
-        waiting=int(fields[b"waiting"]),
-        tokens_total=int(fields[b"tokens_total"]),
-        beat_at_ms=int(fields[b"beat_at_ms"]),
+        name=name,
+        model_version=text["model_version"],
+        slots=int(text["slots"]),
+        running=int(text["running"]),
+        waiting=int(text["waiting"]),
+        tokens_total=int(text["tokens_total"]),
+        beat_at_ms=int(text["beat_at_ms"]),
+        cache_slots=int(text.get("cache_slots", 0)),
+        free_cache_slots=int(text.get("free_cache_slots", 0)),
+        steps_total=int(text.get("steps_total", 0)),
+        steps_per_s=float(text.get("steps_per_s", 0)),
+        rows_per_step=float(text.get("rows_per_step", 0)),
     )

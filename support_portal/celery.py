@@ -10,6 +10,7 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutting_down
+from kombu.entity import Queue
 from redis.exceptions import RedisError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "support_portal.settings")
@@ -26,6 +27,18 @@ def _generates(worker: Any) -> bool:
 
 
 @celeryd_after_setup.connect
+def listen_to_own_queue(sender: str, instance: Any, **kwargs: Any) -> None:
+    """Besides the shared queue, a generation worker hears what is meant for it: turns whose conversation it has in its cache."""
+    if _generates(instance):
+        from chatbot import runtime  # Django is set up only now.
+        from chatbot.conversations import affinity
+
+        # A bare list in Valkey, so that nothing is declared that would outlive the worker.
+        own = Queue(affinity.own_queue(runtime.worker_name()), no_declare=True)  # type: ignore[no-untyped-call]
+        instance.app.amqp.queues.select_add(own)
+
+
+@celeryd_after_setup.connect
 def load_model(sender: str, instance: Any, **kwargs: Any) -> None:
     """Load weights, embedder and index before the first task. A model that does not load ends the worker with one sentence."""
     if not _generates(instance):
@@ -36,14 +49,13 @@ def load_model(sender: str, instance: Any, **kwargs: Any) -> None:
     from chatbot import runtime
     from chatbot.engine.requests import EngineError
     from chatbot.knowledge import retrieval
-    from chatbot.releases.versions import record_loaded
+    from chatbot.releases import following
     from chatbot.telemetry import log_event
 
     started = time.monotonic()
     try:
         engine = runtime.engine()
-        if settings.ENGINE == "torch":
-            record_loaded(engine.model_version, folder=runtime.model_folder())
+        following.start()
         retrieval.search("warm up", locale=settings.LANGUAGE_CODE)
     except EngineError as error:
         logger.critical("The model does not load (%s): %s", error.code, error)

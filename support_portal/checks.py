@@ -41,6 +41,9 @@ def production_safety(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
     found: list[CheckMessage] = []
     if settings.ENGINE == "scripted":
         found.append(Error("ENGINE=scripted answers from a script; it is for tests only.", id="answerdesk.E004"))
+    if settings.MODEL_API_KEY and settings.MODEL_URL.startswith("http://"):
+        text = "MODEL_API_KEY and what customers write travel to MODEL_URL in the clear; use https outside your own network."
+        found.append(Warning(text, id="answerdesk.W002"))
     if "*" in settings.ALLOWED_HOSTS:
         found.append(Warning("ALLOWED_HOSTS=* lets any host name in; name yours.", id="answerdesk.W001"))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -47,6 +48,21 @@ def env_secret(name: str) -> str:
         return Path(path).read_text().strip()
     except OSError as error:
         raise ImproperlyConfigured(f"{name}_FILE points to {path}, which cannot be read: {error.strerror}.") from error
+
+
+def env_url(name: str) -> str:
+    """The address of an HTTP server, or "". Its key has a variable of its own: an address is printed and logged."""
+    value = env_str(name)
+    wrong = f"{name} must read http://HOST:PORT or https://HOST/PATH, without a user, a password or a query."
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError as error:
+        raise ImproperlyConfigured(wrong) from error
+    complete = parts.scheme in ("http", "https") and parts.hostname and port != 0 and not re.search(r"[\s@?#]", value)
+    if value and not complete:
+        raise ImproperlyConfigured(wrong)
+    return value
 
 
 def database_from_url(url: str) -> dict[str, object]:

@@ -41,6 +41,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
         return _not_ready("Redis does not answer, so no worker can be reached.")
     if not workers:
         return _not_ready("No generation worker with a loaded model has reported within the last seconds.")
+    if not any(worker.slots for worker in workers):
+        return _not_ready("Generation workers are there, but the server that MODEL_URL names does not answer them.")
     body = {
         "status": "ready",
         "workers": len(workers),

@@ -9,7 +9,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from chatbot.company import load_company
-from support_portal.env import database_from_url, env_bool, env_choice, env_int, env_list, env_secret, env_str
+from support_portal.env import database_from_url, env_bool, env_choice, env_int, env_list, env_secret, env_str, env_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env_str("DATA_DIR", str(BASE_DIR / ".data"))).resolve()
@@ -38,14 +38,23 @@ if not REDIS_URL:
     raise ImproperlyConfigured("REDIS_URL is not set, for example redis://HOST:6379/0.")
 
 # ---- the model
-ENGINE = env_choice("ENGINE", "torch", ("torch", "scripted"))
+ENGINE = env_choice("ENGINE", "torch", ("torch", "remote", "scripted"))
 MODEL = env_str("MODEL", "default")
 MODELS_DIR = Path(env_str("MODELS_DIR", str(DATA_DIR / "models")))
 MODEL_DEVICE = env_choice("MODEL_DEVICE", "auto", ("auto", "cpu", "cuda"))
 MODEL_DTYPE = env_choice("MODEL_DTYPE", "auto", ("auto", "int8", "bfloat16", "float32"))
+MODEL_CUDA_GRAPHS = env_bool("MODEL_CUDA_GRAPHS", False)
 MODEL_MAX_RUNNING = env_int("MODEL_MAX_RUNNING", 8, low=1, high=512)
 MODEL_MAX_WAITING = env_int("MODEL_MAX_WAITING", 64, low=1, high=10_000)
 MODEL_CONTEXT_TOKENS = env_int("MODEL_CONTEXT_TOKENS", 4096, low=512, high=1_000_000)
+# Another server for the model, with ENGINE=remote.
+MODEL_URL = env_url("MODEL_URL")
+MODEL_NAME = env_str("MODEL_NAME")
+MODEL_API_KEY = env_secret("MODEL_API_KEY")
+if (ENGINE == "remote") != bool(MODEL_URL):
+    raise ImproperlyConfigured(f"ENGINE=remote and MODEL_URL go together, but ENGINE is {ENGINE} and MODEL_URL is {MODEL_URL!r}.")
+if not (MODEL_API_KEY.isascii() and MODEL_API_KEY.isprintable()):
+    raise ImproperlyConfigured("MODEL_API_KEY must be one line of ASCII characters.")
 # The tests' engine: a file of scripted answers instead of weights.
 ENGINE_SCRIPT = env_str("ENGINE_SCRIPT")
 
@@ -194,6 +203,8 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# A generation worker takes what its engine can hold, and a few more for answers that need no model. The others name theirs.
+CELERY_WORKER_CONCURRENCY = MODEL_MAX_RUNNING + MODEL_MAX_WAITING + 8
 CELERY_TASK_DEFAULT_QUEUE = "general"
 CELERY_TASK_ROUTES = {"conversations.reply": {"queue": "generation"}}
 CELERY_TASK_PUBLISH_RETRY = False
@@ -210,5 +221,5 @@ LOGGING = {
     "filters": {"not_503": {"()": "django.utils.log.CallbackFilter", "callback": lambda r: getattr(r, "status_code", 0) != 503}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["not_503"]}},
     "root": {"handlers": ["console"], "level": env_choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))},
-    "loggers": {"httpx": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+    "loggers": {"httpx2": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
 }

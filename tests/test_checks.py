@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from support_portal.checks import reply_times
+from support_portal.checks import production_safety, reply_times
 
 
 def test_shipped_times_hold() -> None:
@@ -25,3 +25,11 @@ def test_shipped_times_hold() -> None:
 def test_each_broken_inequality_is_named(settings: Any, name: str, value: int, code: str) -> None:
     setattr(settings, name, value)
     assert code in [error.id for error in reply_times(None)]
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "warned"), [("http://llm:1", "k", True), ("https://llm:1", "k", False), ("http://llm:1", "", False)]
+)
+def test_key_in_the_clear_is_warned_of(settings: Any, url: str, key: str, warned: bool) -> None:
+    settings.MODEL_URL, settings.MODEL_API_KEY = url, key
+    assert ("answerdesk.W002" in [found.id for found in production_safety(None)]) is warned

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,48 @@ def test_secret_is_read_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     (tmp_path / "key").write_text("s3cret\n")
     monkeypatch.setenv("X_FILE", str(tmp_path / "key"))
     assert env.env_secret("X") == "s3cret"
+
+
+@pytest.mark.parametrize("url", ["", "http://10.0.0.7:8000", "https://llm.example.com/v1", "http://[::1]:8000/a/b"])
+def test_model_server_address(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("X", url)
+    assert env.env_url("X") == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "10.0.0.7:8000",
+        "ftp://host/",
+        "http://",
+        "http://host:x/",
+        "http://host:0/",
+        "http://me:pw@host/",
+        "http://h/?k=1",
+        "http://a b/",
+    ],
+)
+def test_other_addresses_are_refused_without_repeating_them(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("X", url)
+    with pytest.raises(ImproperlyConfigured, match="X must read http") as refused:
+        env.env_url("X")
+    assert "pw" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"ENGINE": "remote"}, "ENGINE=remote and MODEL_URL go together"),
+        ({"ENGINE": "torch", "MODEL_URL": "http://10.0.0.7:8000"}, "ENGINE=remote and MODEL_URL go together"),
+        ({"ENGINE": "remote", "MODEL_URL": "llm:8000"}, "MODEL_URL must read"),
+        ({"ENGINE": "remote", "MODEL_URL": "http://llm:8000", "MODEL_API_KEY": "schlüssel"}, "MODEL_API_KEY must be"),
+    ],
+)
+def test_wrong_combination_stops_the_start(variables: dict[str, str], sentence: str) -> None:
+    command = [sys.executable, "-c", "import support_portal.settings"]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and sentence in done.stderr.splitlines()[-1]
+    assert "schl" not in done.stderr.splitlines()[-1]
 
 
 def test_database_url_with_socket_folder() -> None:

@@ -29,6 +29,7 @@ def _worker(name: str = "host:1", **fields: Any) -> None:
         "beat_at_ms": time.time_ns() // 1_000_000,
     }
     runtime.valkey().hset(f"worker:{name}", mapping=state | fields)
+    runtime.valkey().zadd(runtime.WORKERS_KEY, {name: time.time() * 1000})
 
 
 class _DeadRedis:
@@ -84,6 +85,14 @@ def test_readyz_waits_for_a_worker_with_a_model(client: Client) -> None:
     assert response.status_code == 200
     expected = {"status": "ready", "workers": 2, "models": ["small-model"], "slots": 12, "running": 4, "waiting": 2}
     assert response.json() == expected and b"host" not in response.content
+
+
+def test_readyz_refuses_workers_whose_model_server_is_away(client: Client) -> None:
+    _worker("away:1", slots=0, running=0)
+    response = client.get("/readyz")
+    assert response.status_code == 503 and "MODEL_URL" in response.json()["reason"]
+    _worker("here:1")
+    assert client.get("/readyz").status_code == 200
 
 
 def test_readyz_without_redis(client: Client, dead_redis: None) -> None:

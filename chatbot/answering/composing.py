@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import uuid4
@@ -17,12 +17,15 @@ from chatbot.answering.grounding import Checker, cited_numbers, renumber
 from chatbot.answering.language import detect, same_language
 from chatbot.answering.prompting import MAX_NEW_TOKENS, MAX_PASSAGES, RULES, Passage, compose_messages
 from chatbot.answering.sentences import SentenceStream
-from chatbot.engine.requests import Engine, GenerationHandle, GenerationOutput, GenerationRequest
+from chatbot.answering.waiting import Place, line
+from chatbot.engine.requests import Engine, EngineBusy, GenerationHandle, GenerationOutput, GenerationRequest
 
 # Short answers are read; a small model that goes on has begun to copy.
 MAX_SENTENCES = 6
 _POLL_S = 0.1
 _NOTICE_S = 1.0
+# A refused request asks again at least this often, whatever the engine has guessed: a place may be free sooner.
+_RETRY_S = 1.0
 # How long after its deadline or a cancel the engine may take to say so before it is taken for dead.
 _GRACE_S = 5.0
 _LABEL = re.compile(r"^\s*(?:answer|response|reply|回答|答案|答|回复)\s*[:：]\s*", re.I)
@@ -33,7 +36,19 @@ _MIN_WIDE = 8
 _MARKS_FIRST = re.compile(r"\A(\s*(?:[-*]\s+)?)((?:\[\d{1,2}\]\s*)+)(\S.*?)([.!?。！？]*\s*)\Z", re.S)
 _END = re.compile(r"[.!。！]?\s*\Z")
 
-Outcome = Literal["written", "no_answer", "withheld", "cancelled", "failed"]
+Outcome = Literal["written", "no_answer", "withheld", "cancelled", "failed", "queue_long"]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a busy model is worth waiting for, in seconds. refused_s: while it takes no request; begin_s: in its queue."""
+
+    refused_s: float
+    begin_s: float
+
+
+class TooLong:
+    """The model has not begun within the caller's patience, and others are still ahead."""
 
 
 @dataclass
@@ -112,16 +127,39 @@ def compose(
     engine: Engine,
     should_stop: Callable[[], bool],
     deadline_at: float,
+    patience: Patience,
     max_new_tokens: int = MAX_NEW_TOKENS,
 ) -> Iterator[Progress | Waiting | Composed]:
     """Let the model write from the matches; the last item is the Composed. deadline_at: on time.monotonic's clock.
 
-    Raises EngineError when the engine takes no request. Stops the model at the first sentence whose facts no source has: the
-    caller falls back to the source's own text, so the rest would be written for nobody.
+    Raises EngineError when the engine takes no request, EngineBusy when patience allows no more asking. Stops the model at the
+    first sentence whose facts no source has: the caller falls back to the source's own text, so the rest would be written for
+    nobody.
     """
     matches = matches[:MAX_PASSAGES]
-    request = _request(question, matches=matches, language=language, engine=engine)
-    handle = engine.submit(replace(request, deadline_s=max(deadline_at - time.monotonic(), 0.1), max_new_tokens=max_new_tokens))
+    request = replace(_request(question, matches=matches, language=language, engine=engine), max_new_tokens=max_new_tokens)
+    with line.join(engine) as place:
+        handle = yield from _submit(
+            request, engine=engine, place=place, should_stop=should_stop, deadline_at=deadline_at, patience=patience
+        )
+        if handle is None:
+            yield Composed("cancelled", "", {}, [], GenerationOutput(text="", finish_reason="cancelled"), None)
+            return
+        pieces = _pieces(
+            handle, place=place, should_stop=should_stop, deadline_at=deadline_at, begin_by=time.monotonic() + patience.begin_s
+        )
+        yield from _checked(pieces, handle=handle, question=question, matches=matches, language=language)
+
+
+def _checked(
+    pieces: Iterator[str | Waiting | TooLong],
+    *,
+    handle: GenerationHandle,
+    question: Question,
+    matches: Sequence[Match],
+    language: str,
+) -> Iterator[Progress | Waiting | Composed]:
+    """Show the model's text sentence by sentence, as far as each can be verified."""
     customer = [question.text, *(turn.text for turn in question.history if turn.role == "user")]
     checker = Checker(
         [f"{match.question}\n{match.answer}" for match in matches],
@@ -133,7 +171,10 @@ def compose(
     draft = Draft(checker=checker, language=language)
     stream = SentenceStream()
     first_text_at = None
-    for piece in _pieces(handle, engine=engine, should_stop=should_stop, deadline_at=deadline_at):
+    for piece in pieces:
+        if isinstance(piece, TooLong):
+            draft.outcome, draft.ended = "queue_long", True
+            break
         if isinstance(piece, Waiting):
             yield piece
             continue
@@ -166,27 +207,59 @@ def _request(question: Question, *, matches: Sequence[Match], language: str, eng
     )
 
 
+def _submit(
+    request: GenerationRequest,
+    *,
+    engine: Engine,
+    place: Place,
+    should_stop: Callable[[], bool],
+    deadline_at: float,
+    patience: Patience,
+) -> Generator[Waiting, None, GenerationHandle | None]:
+    """Hand the request over; while the engine is full, wait in line as long as patience lasts. None: the customer stopped.
+
+    Raises EngineBusy when patience is at its end.
+    """
+    give_up_at = time.monotonic() + patience.refused_s
+    while True:
+        try:
+            handle = engine.submit(replace(request, deadline_s=max(deadline_at - time.monotonic(), 0.1)))
+            place.accepted()
+            return handle
+        except EngineBusy as busy:
+            if time.monotonic() >= give_up_at:
+                raise
+            retry_at = time.monotonic() + min(busy.retry_after_s, _RETRY_S)
+        yield Waiting(place.ahead(refused=True))
+        while not place.may_ask_again() or time.monotonic() < retry_at:
+            if should_stop():
+                return None
+            if time.monotonic() >= give_up_at:
+                break
+            time.sleep(_POLL_S)
+
+
 def _pieces(
-    handle: GenerationHandle, *, engine: Engine, should_stop: Callable[[], bool], deadline_at: float
-) -> Iterator[str | Waiting]:
+    handle: GenerationHandle, *, place: Place, should_stop: Callable[[], bool], deadline_at: float, begin_by: float
+) -> Iterator[str | Waiting | TooLong]:
     """Yield the model's text, and while there is none, once a second, how many answers are ahead."""
-    ahead = max(engine.stats().waiting - 1, 0)
-    noticed_at = time.monotonic() if not ahead else 0.0
-    begun = False
+    noticed_at = time.monotonic() if not place.ahead() else 0.0
     while (piece := handle.next_piece(timeout_s=_POLL_S)) is not None:
         now = time.monotonic()
         if piece:
-            begun = True
+            place.leave()
             yield piece
-        elif not begun and now - noticed_at >= _NOTICE_S:
+        elif place.held and now - noticed_at >= _NOTICE_S:
             noticed_at = now
-            # Later arrivals count in `waiting` too, but nobody overtakes: the number never grows.
-            ahead = min(ahead, max(engine.stats().waiting - 1, 0))
-            yield Waiting(ahead)
+            yield Waiting(place.ahead())
         if handle.cancelled:
             continue
         if should_stop() or now > deadline_at + _GRACE_S:
             handle.cancel()
+            return
+        if now > begin_by and place.held and place.ahead():
+            handle.cancel()
+            yield TooLong()
             return
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chatbot.answering.answers import Answer, AnswerKind, Citation, Match, Progress, Question, Ranking, Search, Waiting
-from chatbot.answering.composing import Composed, compose
+from chatbot.answering.composing import Composed, Patience, compose
 from chatbot.answering.decisions import decide
 from chatbot.answering.grounding import Checker
 from chatbot.answering.language import detect, same_language
@@ -24,6 +24,10 @@ from chatbot.knowledge.confidence import CLARIFY_AT, COMPOSE_AT
 
 __all__ = ["Answer", "Citation", "Match", "Progress", "Question", "Ranking", "Search", "Turn", "Waiting", "answer"]
 
+# A published text that answers is better now than reworded much later: from here on the queue is long.
+QUEUE_PATIENCE_S = 20.0
+# Who can be answered by the model only waits for it, but not so long that no time is left to write.
+_WAITING_SHARE = 0.75
 MAX_MATCHES = 5
 MAX_CHOICES = 4
 _CONTEXT_TURNS = 2
@@ -157,6 +161,7 @@ def _compose(work: _Work, *, engine: Engine, should_stop: Callable[[], bool]) ->
             engine=engine,
             should_stop=should_stop,
             deadline_at=work.started + work.question.deadline_s,
+            patience=_patience(work),
             max_new_tokens=MAX_NEW_TOKENS_SEVERAL if work.several else MAX_NEW_TOKENS,
         )
         for step in steps:
@@ -173,6 +178,22 @@ def _compose(work: _Work, *, engine: Engine, should_stop: Callable[[], bool]) ->
     yield _ended(work, composed, ttft_ms=None if first_text_at is None else (first_text_at - work.started) * 1000)
 
 
+def _patience(work: _Work) -> Patience:
+    """Wait for a busy model only as long as that serves the customer better than the source's own text.
+
+    Where that text can stand as the answer, in the customer's language: not at all for a model that takes no request, and not
+    long in its queue. Else the model's words are the only answer there is, so the customer waits and sees the place in the queue.
+    """
+    limit_s = work.question.deadline_s * _WAITING_SHARE
+    if _is_confident(work) and work.same_language:
+        return Patience(refused_s=0.0, begin_s=min(QUEUE_PATIENCE_S, limit_s))
+    return Patience(refused_s=limit_s, begin_s=limit_s)
+
+
+def _is_confident(work: _Work) -> bool:
+    return work.several or decide(work.confidence) in ("direct", "compose")
+
+
 def _ended(work: _Work, composed: Composed, *, ttft_ms: float | None) -> Answer:
     """Turn what the model wrote, or did not, into the answer."""
     output = composed.output
@@ -184,7 +205,8 @@ def _ended(work: _Work, composed: Composed, *, ttft_ms: float | None) -> Answer:
         return _end(work, text=composed.text, citations=citations, output=output, finish_reason=finish, ttft_ms=ttft_ms)
     if composed.outcome == "no_answer":
         return _declined(work, output=output)
-    return _fall_back(work, reason=composed.outcome, composed=composed)
+    # What was cancelled in the queue has written nothing that could tell which source to quote.
+    return _fall_back(work, reason=composed.outcome, composed=None if composed.outcome == "queue_long" else composed)
 
 
 def _declined(work: _Work, *, output: GenerationOutput) -> Answer:
@@ -202,8 +224,7 @@ def _declined(work: _Work, *, output: GenerationOutput) -> Answer:
 def _fall_back(work: _Work, *, reason: str, composed: Composed | None = None) -> Answer:
     """Answer without the model's words: the source's own text where the search is sure enough, else a question back."""
     work.trace["fallback"] = reason
-    confident = work.several or decide(work.confidence) in ("direct", "compose")
-    if not confident:
+    if not _is_confident(work):
         work.decision = "clarify"
         return _without_model(work)
     if composed is None:
@@ -272,6 +293,7 @@ def _trace_of(composed: Composed) -> dict[str, Any]:
         "prompt_tokens": output.prompt_tokens,
         "reused_tokens": output.reused_tokens,
         "completion_tokens": output.completion_tokens,
+        "tokens_per_s": round(output.tokens_per_s, 1),
         "queued_ms": round(output.queued_ms, 1),
         "model_ttft_ms": None if output.ttft_ms is None else round(output.ttft_ms, 1),
         "model_ms": round(output.total_ms, 1),

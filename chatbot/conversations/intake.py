@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from chatbot.characters import strip_invisible
-from chatbot.conversations import handoff, publishing, reply, tasks, transcripts
+from chatbot.conversations import affinity, handoff, publishing, reply, tasks, transcripts
 from chatbot.conversations.access import access_conversation, access_reply
 from chatbot.conversations.models import Conversation, Customer, Generation, Message
 from chatbot.errors import Conflict, InvalidInput, TooFast
@@ -162,6 +162,6 @@ def _conversation_for(customer_id: UUID, conversation_id: UUID | None, *, locale
 
 def _hand_over(generation_id: int, conversation_id: UUID, changed: list[MessageView]) -> None:
     """After the commit: give the work to the workers, and the news to the customer's other tabs."""
-    tasks.enqueue(generation_id)
+    tasks.enqueue(generation_id, queue=affinity.preferred_queue(conversation_id))
     for view in changed:
         publishing.announce(conversation_id, MessageChanged(message=view))

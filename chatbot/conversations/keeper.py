@@ -1,4 +1,7 @@
-"""The generation worker's housekeeping thread: hear stops, renew leases, sweep, say that it is alive, leave when it is not."""
+"""The generation worker's housekeeping thread: hear stops, renew leases, sweep, tell places in the queue, say that it is alive.
+
+It ends the worker when its engine has died.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,13 @@ from django.conf import settings
 from django.db import connection
 
 from chatbot import runtime
-from chatbot.conversations import leases, sweeping
+from chatbot.conversations import affinity, leases, sweeping, waiting_line
+from chatbot.releases import following
 
 logger = logging.getLogger(__name__)
 
 STOP_POLL_S = 0.15
+TIDY_S = 60
 
 
 def start() -> threading.Thread:
@@ -28,12 +33,15 @@ def start() -> threading.Thread:
 
 def keep() -> None:
     """Run each duty at its own pace until the worker stops. One that fails is logged and tried again at its next turn."""
-    duties: list[tuple[float, Callable[[], None]]] = [
+    duties: list[tuple[float, Callable[[], object]]] = [
         (STOP_POLL_S, leases.end_stopped),
         (settings.REPLY_HEARTBEAT_S, leases.renew),
         (settings.REPLY_SWEEP_S, sweeping.sweep),
         (runtime.WORKER_BEAT_S, runtime.announce_worker),
         (runtime.WORKER_BEAT_S, leave_without_engine),
+        (waiting_line.TELL_S, waiting_line.tell_places),
+        (TIDY_S, affinity.drop_queues_of_the_dead),
+        (following.FOLLOW_S, following.follow_live),
     ]
     due = [0.0] * len(duties)
     while not runtime.stopping.wait(STOP_POLL_S / 3):
@@ -50,7 +58,7 @@ def leave_without_engine() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _attend(duty: Callable[[], None]) -> None:
+def _attend(duty: Callable[[], object]) -> None:
     try:
         duty()
     except Exception as error:  # The database or Redis may be away for a while; the thread must outlive that.

@@ -7,6 +7,7 @@ never changes what is true. Frames hold whole states, so a reader may see one tw
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from uuid import UUID
 
 import redis
@@ -31,14 +32,20 @@ def stream_key(conversation_id: UUID) -> str:
 
 def announce(conversation_id: UUID, frame: StreamFrame) -> bool:
     """Append a frame to the conversation's stream. False when Redis does not take it now."""
-    key = stream_key(conversation_id)
+    return announce_all([(conversation_id, frame)])
+
+
+def announce_all(frames: Sequence[tuple[UUID, StreamFrame]]) -> bool:
+    """Append each frame to its conversation's stream, in one round trip. False when Redis does not take them now."""
     try:
         with runtime.valkey().pipeline(transaction=False) as pipe:
-            pipe.xadd(key, {"frame": frame.model_dump_json()}, maxlen=STREAM_ENTRIES, approximate=True)
-            pipe.expire(key, STREAM_TTL_S)
+            for conversation_id, frame in frames:
+                key = stream_key(conversation_id)
+                pipe.xadd(key, {"frame": frame.model_dump_json()}, maxlen=STREAM_ENTRIES, approximate=True)
+                pipe.expire(key, STREAM_TTL_S)
             pipe.execute()
     except redis.RedisError as error:
-        log_event("stream.publish_failed", conversation=conversation_id, error=type(error).__name__)
+        log_event("stream.publish_failed", conversation=frames[0][0], error=type(error).__name__)
         return False
     return True
 

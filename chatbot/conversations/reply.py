@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from chatbot import runtime
 from chatbot.answering import pipeline
 from chatbot.answering.answers import Answer, Progress, Question
-from chatbot.conversations import handoff, leases, publishing, transcripts
+from chatbot.conversations import affinity, handoff, leases, publishing, transcripts
 from chatbot.conversations.leases import Claim
 from chatbot.conversations.models import Citation, Conversation, Generation, Message
 from chatbot.knowledge import retrieval
@@ -47,6 +47,8 @@ def write_reply(generation_id: int) -> int | None:
         leases.release_connection()
         answer = _write(work, held)
         _close(work, held, answer, total_ms=(time.monotonic() - started) * 1000)
+        if answer.prompt_tokens:  # else the model was not asked, and no cache has grown here
+            affinity.remember(work.generation.conversation_id)
     except Exception as error:
         log_crash(f"generation {generation_id}", error)
         _fail(held, code=getattr(error, "code", "internal"), total_ms=(time.monotonic() - started) * 1000)
@@ -111,7 +113,7 @@ def _close(work: Work, held: Claim, answer: Answer, *, total_ms: float) -> None:
             completion_tokens=answer.completion_tokens,
             ttft_ms=answer.ttft_ms,
             total_ms=total_ms,
-            trace=answer.trace,
+            trace=answer.trace | {"worker": runtime.worker_name()},
         )
         if not won:
             log_event("generation.lost_lease", generation=generation.pk, attempt=held.fence)

@@ -13,9 +13,6 @@ from chatbot.conversations import reply, tasks
 from chatbot.conversations.models import Generation
 from chatbot.telemetry import log_event
 
-# A broker that was restarted may have lost what was handed to it; busy workers may merely not have come to it. Handing a
-# generation over twice is harmless, so a short patience costs little.
-ENQUEUED_PATIENCE_S = 3
 ANNOUNCE_PATIENCE_S = 2
 BATCH = 200
 
@@ -35,7 +32,7 @@ def sweep() -> None:
 
 def _forgotten() -> list[int]:
     unclaimed = Q(status=Generation.Status.PENDING) | Q(status=Generation.Status.RUNNING, lease_until__lt=Now())
-    not_handed_over = Q(enqueued_at__isnull=True) | Q(enqueued_at__lt=Now() - timedelta(seconds=ENQUEUED_PATIENCE_S))
+    not_handed_over = Q(enqueued_at__isnull=True) | Q(enqueued_at__lt=Now() - timedelta(seconds=tasks.ENQUEUED_PATIENCE_S))
     return list(Generation.objects.filter(unclaimed, not_handed_over).order_by("pk").values_list("pk", flat=True)[:BATCH])
 
 

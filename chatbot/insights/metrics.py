@@ -129,26 +129,42 @@ def _hour_families(numbers: Numbers) -> Iterator[Metric]:
     )
 
 
+# What a worker announces: field, metric, what an operator reads in it. Counters only grow until the worker starts again.
+_WORKER_GAUGES = [
+    ("slots", "slots", "Replies the worker can write at the same time"),
+    ("running", "running", "Replies the worker is writing now; all slots in use for long means more workers are needed"),
+    ("waiting", "waiting", "Replies the worker has taken that wait for a slot"),
+    ("cache_slots", "cache_slots", "Conversations whose earlier turns the worker can keep, so that it need not read them again"),
+    ("free_cache_slots", "free_cache_slots", "Places of these that no conversation uses"),
+    ("steps_per_s", "steps_per_second", "Passes through the model a second, over the last seconds of work"),
+    ("rows_per_step", "rows_per_step", "Tokens that share one pass; near 1 with many running means they do not share the work"),
+]
+_WORKER_COUNTERS = [
+    ("tokens_total", "tokens", "Tokens the worker has written since it started"),
+    ("steps_total", "steps", "Passes through the model since the worker started"),
+]
+
+
 def _worker_families(workers: list[WorkerState]) -> Iterator[Metric]:
     yield GaugeMetricFamily("answerdesk_workers", "Generation workers with a loaded model", value=len(workers))
     labels = ["worker", "model"]
     now_ms = timezone.now().timestamp() * 1000
-    gauges = {
-        "slots": GaugeMetricFamily("answerdesk_worker_slots", "Replies the worker can write at once", labels=labels),
-        "running": GaugeMetricFamily("answerdesk_worker_running", "Replies the worker is writing", labels=labels),
-        "waiting": GaugeMetricFamily("answerdesk_worker_waiting", "Replies that wait inside the worker", labels=labels),
-    }
     beat = GaugeMetricFamily("answerdesk_worker_beat_age_seconds", "Time since the worker's last sign of life", labels=labels)
-    tokens = CounterMetricFamily("answerdesk_worker_tokens", "Tokens the worker has written since it started", labels=labels)
+    families: list[tuple[str, GaugeMetricFamily | CounterMetricFamily]] = [
+        *((field, GaugeMetricFamily(f"answerdesk_worker_{name}", text, labels=labels)) for field, name, text in _WORKER_GAUGES),
+        *(
+            (field, CounterMetricFamily(f"answerdesk_worker_{name}", text, labels=labels))
+            for field, name, text in _WORKER_COUNTERS
+        ),
+    ]
     for worker in workers:
         names = [worker.name, worker.model_version]
-        for field, family in gauges.items():
-            family.add_metric(names, getattr(worker, field))
         beat.add_metric(names, max(0.0, (now_ms - worker.beat_at_ms) / 1000))
-        tokens.add_metric(names, worker.tokens_total)
-    yield from gauges.values()
+        for field, family in families:
+            family.add_metric(names, getattr(worker, field))
     yield beat
-    yield tokens
+    for _, family in families:
+        yield family
 
 
 def _lately() -> QuerySet[Generation]:

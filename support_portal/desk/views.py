@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from chatbot.assist.summary import summarise
-from chatbot.conversations import reviewing
+from chatbot.conversations import reviewing, waiting_line
 from chatbot.conversations.reviewing import Position, ReviewedMessage
 from chatbot.errors import ChatbotError
 from support_portal.accounts.roles import requires
@@ -46,8 +46,10 @@ def conversation(request: HttpRequest, *, conversation_id: UUID) -> HttpResponse
 
 def _shown(message: ReviewedMessage) -> dict[str, Any]:
     explained = explain_all(message.attempts)
+    ahead = waiting_line.ahead_of(message.attempts[0]) if message.attempts else None
     return {
         "view": message.view,
+        "place": None if ahead is None else ahead + 1,
         "html": message.html,
         "created_at": message.created_at,
         "why": explained[0] if explained else None,

@@ -162,7 +162,7 @@ def site_children(port: int, *, folder: Path, environment: dict[str, str]) -> li
     celery = [PYTHON, "-m", "celery", "-A", "support_portal"]
     worker = [*celery, "worker", "--pool", "threads", "--without-mingle", "--without-gossip", "--loglevel", "INFO"]
     commands: dict[str, Sequence[str]] = {
-        "generation": [*worker, "--queues", "generation", "--concurrency", "64", "--hostname", "generation@%h"],
+        "generation": [*worker, "--queues", "generation", "--hostname", "generation@%h"],
         "general": [*worker, "--queues", "general", "--concurrency", "4", "--hostname", "general@%h"],
         "beat": [*celery, "beat", "--schedule", str(folder / "beat-schedule"), "--loglevel", "WARNING"],
         "web": [PYTHON, "-m", "uvicorn", "support_portal.asgi:application", f"--port={port}", *WEB_OPTIONS],

@@ -111,11 +111,16 @@ def test_choices_are_buttons_that_send_their_words(chat: Chat, line: ScriptedLin
 def test_a_busy_model_is_told_with_the_place_in_the_queue(chat: Chat, line: ScriptedLine) -> None:
     ask(chat)
     line.say("reply.waiting", message_id=REPLY_ID, attempt=1, position=3)
-    expect(chat.replies.first).to_contain_text("3 answers are ahead of yours.")
+    expect(chat.replies.first).to_contain_text("You are number 4 in the queue.")
+    line.say("reply.progress", message_id=REPLY_ID, attempt=1, index=0, html="", dir="ltr", sent_at_ms=0)
     line.say("reply.waiting", message_id=REPLY_ID, attempt=1, position=1)
-    expect(chat.replies.first).to_contain_text("1 answer is ahead of yours.")
+    expect(chat.replies.first).to_contain_text("You are number 2 in the queue.")
+    line.say("reply.waiting", message_id=REPLY_ID, attempt=1, position=5)
+    line.say("reply.waiting", message_id=REPLY_ID, attempt=1, position=0)
+    expect(chat.replies.first).to_contain_text("Your answer is next.")
     line.say("reply.progress", message_id=REPLY_ID, attempt=1, index=1, html="<p>Words.</p>", dir="ltr", sent_at_ms=0)
-    expect(chat.replies.first).not_to_contain_text("ahead of yours")
+    expect(chat.replies.first).to_contain_text("Words.")
+    expect(chat.replies.first).not_to_contain_text("Your answer is next.")
 
 
 def test_silence_becomes_visible_and_the_page_asks_again(page: Page, site: Stack, line: ScriptedLine) -> None:

@@ -46,7 +46,14 @@ def test_a_duty_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> No
             raise ConnectionError
         runtime.stopping.set()
 
-    for place, name in [("leases", "end_stopped"), ("leases", "renew"), ("sweeping", "sweep")]:
+    for place, name in [
+        ("leases", "end_stopped"),
+        ("leases", "renew"),
+        ("sweeping", "sweep"),
+        ("waiting_line", "tell_places"),
+        ("affinity", "drop_queues_of_the_dead"),
+        ("following", "follow_live"),
+    ]:
         monkeypatch.setattr(getattr(keeper, place), name, lambda: None)
     monkeypatch.setattr(keeper, "leave_without_engine", lambda: None)
     monkeypatch.setattr(runtime, "WORKER_BEAT_S", 0)

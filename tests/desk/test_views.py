@@ -288,3 +288,16 @@ def test_no_page_needs_inline_script_or_style(agent: Client, alice: Customer) ->
         assert "'unsafe-inline'" not in response["Content-Security-Policy"]
         text = response.content.decode()
         assert " style=" not in text and " onclick=" not in text and "<script>" not in text
+
+
+def test_a_reply_that_waits_shows_its_place(agent: Client, alice: Customer, amir: Customer) -> None:
+    pages = []
+    for customer in (alice, amir):
+        conversation = _conversation(customer)
+        reply = conversation.messages.get(role="assistant")
+        Message.objects.filter(pk=reply.pk).update(status="pending", text="")
+        Generation.objects.filter(reply=reply).delete()
+        Generation.objects.create(conversation=conversation, reply=reply, status="pending")
+        pages.append(agent.get(f"/desk/{conversation.pk}/").content.decode())
+    assert "Number 1 in the queue" in pages[0] and "Number 2 in the queue" in pages[1]
+    assert "Waiting for a worker" in pages[0]

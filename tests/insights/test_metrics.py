@@ -91,7 +91,18 @@ def test_the_query_count_does_not_grow(alice: Customer) -> None:
 def test_prometheus_can_read_it(alice: Customer) -> None:
     _exchange(alice, decision="direct", finish_reason="stop", ttft_ms=300.0, prompt_tokens=7)
     worker = WorkerState(
-        "host:1", "small-model", slots=8, running=1, waiting=0, tokens_total=5, beat_at_ms=time.time_ns() // 1_000_000
+        "host:1",
+        "small-model",
+        slots=8,
+        running=1,
+        waiting=0,
+        tokens_total=5,
+        beat_at_ms=time.time_ns() // 1_000_000,
+        cache_slots=16,
+        free_cache_slots=9,
+        steps_total=70,
+        steps_per_s=3.5,
+        rows_per_step=6.25,
     )
     registry = CollectorRegistry()
     registry.register(InstallationCollector(numbers=read_numbers(), workers=[worker]))
@@ -104,5 +115,16 @@ def test_prometheus_can_read_it(alice: Customer) -> None:
     assert samples["answerdesk_tokens_last_hour", "prompt"] == 7
     assert samples["answerdesk_time_to_first_text_seconds_bucket", "0.5"] == 1
     assert samples["answerdesk_time_to_first_text_seconds_bucket", "0.25"] == 0
-    assert samples["answerdesk_worker_slots", "host:1", "small-model"] == 8
+    of_worker = {name: value for (name, *labels), value in samples.items() if labels == ["host:1", "small-model"]}
+    assert {name.removeprefix("answerdesk_worker_"): value for name, value in of_worker.items() if "beat" not in name} == {
+        "slots": 8,
+        "running": 1,
+        "waiting": 0,
+        "cache_slots": 16,
+        "free_cache_slots": 9,
+        "steps_per_second": 3.5,
+        "rows_per_step": 6.25,
+        "tokens_total": 5,
+        "steps_total": 70,
+    }
     assert samples["answerdesk_messages_last_hour", "agent"] == 0

@@ -92,7 +92,7 @@ export function makeNodes({ text, templates }) {
   function pendingLabel({ progress, queue, quietMs, connection, stopping }) {
     if (connection.name !== "online") return t("answer_continues");
     if (stopping) return t("stopping");
-    if (queue) return queue.position > 0 ? text.count("queue_ahead", queue.position) : t("queue_next");
+    if (queue) return queue.position > 0 ? t("queue_place", { number: queue.position + 1 }) : t("queue_next");
     if (quietMs > STILL_WORKING_MS) return t("still_working");
     return progress ? "" : t("writing");
   }

@@ -135,7 +135,8 @@ function applyProgress(state, frame, now) {
   return {
     ...state,
     progress: { ...state.progress, [id]: { attempt, index, html, dir } },
-    queue: without(state.queue, id),
+    // A worker that begins shows nothing yet: the place stands until there are words.
+    queue: html ? without(state.queue, id) : state.queue,
     heardAt: { ...state.heardAt, [id]: now },
   };
 }
@@ -143,7 +144,9 @@ function applyProgress(state, frame, now) {
 function applyWaiting(state, frame, now) {
   const { message_id: id, attempt, position } = frame;
   if (find(state, id)?.status !== "pending" || state.progress[id]?.html || state.progress[id]?.attempt > attempt) return state;
-  return { ...state, queue: { ...state.queue, [id]: { attempt, position } }, heardAt: { ...state.heardAt, [id]: now } };
+  // Workers tell places independently of each other; a customer who has waited does not move back.
+  const place = Math.min(position, state.queue[id]?.position ?? position);
+  return { ...state, queue: { ...state.queue, [id]: { attempt, position: place } }, heardAt: { ...state.heardAt, [id]: now } };
 }
 
 function applyError(state, frame) {

@@ -27,7 +27,8 @@ def run(competitor: str, job: Job) -> list[dict[str, Any]] | dict[str, Any]:
         cuda=job.device != "cpu",
     )
     with server as port:
-        ask(port, job.warm)
+        for _ in range(2):
+            ask(port, job.warm)
         if alone:
             return measure_alone(port, job.rounds[0])
         return [measure_round(port, chats) for chats in job.rounds]

@@ -86,7 +86,9 @@ def soak(
     return traffic, samples
 
 
-def judge(engine: BatchedEngine, samples: list[tuple[float, int]], *, left_open: int, max_growth_mib: float) -> list[str]:
+def judge(
+    engine: BatchedEngine, samples: list[tuple[float, int]], *, left_open: int, new_threads: int, max_growth_mib: float
+) -> list[str]:
     """What has leaked, in sentences; empty when nothing has."""
     stats = engine.stats()
     settled = [sample for sample in samples if sample[0] >= samples[-1][0] * SETTLING]
@@ -99,7 +101,7 @@ def judge(engine: BatchedEngine, samples: list[tuple[float, int]], *, left_open:
         f"{stats.cache_slots - stats.free_cache_slots} cache slots are not free": stats.cache_slots == stats.free_cache_slots,
         f"memory grew by {grown_mib:.0f} MiB": grown_mib <= max_growth_mib,
         "the inference thread died": engine.alive,
-        f"{threading.active_count()} threads are left": threading.active_count() <= 4,
+        f"{new_threads} threads are left": new_threads <= 0,
     }
     return [sentence for sentence, good in checks.items() if not good]
 
@@ -125,6 +127,7 @@ def main() -> int:
     except EngineError as error:
         print(error, file=sys.stderr)
         return 1
+    threads = threading.active_count()
     print("warming up: every cache slot is touched, then the capacity is measured", flush=True)
     warm_up(engine)
     seconds = options.minutes * 60
@@ -133,7 +136,8 @@ def main() -> int:
     traffic, samples = soak(engine, seconds=seconds, rate=LOAD * capacity, every_s=options.every, seed=options.seed)
     left_open = traffic.wait_for_all(timeout_s=DRAIN_S)
     print(f"how they ended: {dict(Counter(traffic.endings).most_common())}")
-    leaks = judge(engine, samples, left_open=left_open, max_growth_mib=options.max_growth_mib)
+    new_threads = threading.active_count() - threads
+    leaks = judge(engine, samples, left_open=left_open, new_threads=new_threads, max_growth_mib=options.max_growth_mib)
     engine.stop()
     print("\n".join(f"LEAK: {leak}" for leak in leaks) or "nothing leaked")
     return 1 if leaks else 0

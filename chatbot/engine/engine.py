@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 # Conversations whose cache outlives their answer, beside the running ones.
 KEPT_PER_RUNNING = 1
+# Guessing one token an answer gains as much as its row costs.
+FEWEST_DRAFT_ROWS = 2
 # How often an idle engine looks for waiting deadlines.
 IDLE_WAIT_S = 1.0
 STOP_TIMEOUT_S = 30.0
@@ -284,11 +286,13 @@ class BatchedEngine:
 
     def _plan(self) -> list[Segment]:
         running = [job for job in self._scheduler.running if not job.held]
-        for job in running:
-            if job.pending == 1:
-                job.draft = self._draft(job, rows=self._draft_rows // len(running))
-            else:
-                self._pool.share_prefix(job)
+        reading = [job for job in running if job.pending > 1]
+        for job in reading:
+            self._pool.share_prefix(job)
+        if not reading:  # a step that reads a prompt has no row to spare for guesses
+            rows = self._draft_rows // max(len(running), 1)
+            for job in running:
+                job.draft = self._draft(job, rows=rows) if rows >= FEWEST_DRAFT_ROWS else []
         return self._scheduler.plan()
 
     def _draft(self, job: Job, *, rows: int) -> list[int]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 # Rows of prompt per step. Beside running answers half as many: they wait for the step, and smaller chunks cost no speed.
 PREFILL_CHUNK_TOKENS = 256
+PREFILL_CHUNK_BESIDE_WRITING = 128
 
 
 @dataclass(eq=False)
@@ -22,7 +23,7 @@ class Job:
     shared_tokens: length of the system prompt, the only part that other conversations may share.
     adapter: name of the LoRA adapter that its rows go through; empty for the base weights.
     siblings: further answers to the same prompt, which start together with this job. held: a sibling without keys and values;
-    it takes no part in a step until it has been given a copy of the prompt's.
+    it takes no part in a step until it has been given a copy of the prompt's. turn: its prompt's place among others.
     """
 
     job_id: int
@@ -37,6 +38,7 @@ class Job:
     draft: list[int] = field(default_factory=list)
     siblings: list[Job] = field(default_factory=list)
     held: bool = False
+    turn: int | None = None
     prompt_tokens: int = 0
 
     def __post_init__(self) -> None:
@@ -77,13 +79,15 @@ class Scheduler:
     left empty until it fits, which costs at most the rest of the answers that run.
     """
 
-    def __init__(self, *, max_running: int, max_waiting: int, prefill_chunk: int = PREFILL_CHUNK_TOKENS) -> None:
+    def __init__(self, *, max_running: int, max_waiting: int) -> None:
         self.max_running = max_running
         self.max_waiting = max_waiting
-        self.prefill_chunk = prefill_chunk
+        self.prefill_chunk = PREFILL_CHUNK_TOKENS
+        self.prefill_chunk_beside_writing = PREFILL_CHUNK_BESIDE_WRITING
         self.running: list[Job] = []
         self._waiting: OrderedDict[str, deque[Job]] = OrderedDict()  # conversation -> its jobs, in order of their turn
         self._waiting_count = 0
+        self._rows_read = 0
 
     @property
     def waiting_count(self) -> int:
@@ -134,17 +138,28 @@ class Scheduler:
         return admitted
 
     def plan(self) -> list[Segment]:
-        """Pick the next step: every decoding job, then prompts in order of admission up to the chunk in all."""
+        """Pick the next step: every decoding job, then prompts in order of `turn` up to the chunk in all."""
         segments = []
         ready = [job for job in self.running if not job.held]
         for job in ready:
             if job.pending == 1:
                 segments.append(Segment(job, job.computed, job.tokens[-1:] + job.draft, 1 + len(job.draft)))
-        budget = max(1, self.prefill_chunk // 2) if segments else self.prefill_chunk
-        for job in ready:
-            if job.pending > 1 and budget > 0:
+        budget = self.prefill_chunk_beside_writing if segments else self.prefill_chunk
+        for job in sorted((job for job in ready if job.pending > 1), key=self._turn):
+            if budget > 0:
                 count = min(budget, job.pending)
                 budget -= count
+                self._rows_read += count
                 last = count == job.pending
                 segments.append(Segment(job, job.computed, job.tokens[job.computed : job.computed + count], int(last)))
         return segments
+
+    def _turn(self, job: Job) -> int:
+        """When the prompt would have been read had it been alone from its admission on, in rows read by then.
+
+        So short prompts go first, which halves the wait of most, and a long one is overtaken only by what came within its own
+        length of reading: nobody waits for ever.
+        """
+        if job.turn is None:
+            job.turn = self._rows_read + job.pending
+        return job.turn

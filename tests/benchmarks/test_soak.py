@@ -34,15 +34,15 @@ def test_growth_is_the_slope_of_the_fitted_line() -> None:
 
 
 def test_a_clean_run_has_no_leak() -> None:
-    assert judge(Engine(), FLAT, left_open=0, max_growth_mib=1) == []
+    assert judge(Engine(), FLAT, left_open=0, new_threads=0, max_growth_mib=1) == []
 
 
 def test_every_leak_is_named() -> None:
     engine = Engine()
     engine.free = 3
     growing = [(at, resident + int(at * 2**20)) for at, resident in FLAT]
-    leaks = judge(engine, growing, left_open=2, max_growth_mib=10)
-    assert leaks == ["2 answers never ended", "1 cache slots are not free", "memory grew by 60 MiB"]
+    leaks = judge(engine, growing, left_open=2, new_threads=3, max_growth_mib=10)
+    assert leaks == ["2 answers never ended", "1 cache slots are not free", "memory grew by 60 MiB", "3 threads are left"]
 
 
 def test_all_kinds_of_customers_come_and_all_end() -> None:

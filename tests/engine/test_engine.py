@@ -121,7 +121,7 @@ def test_a_deadline_ends_all_alternatives(make_engine: Make) -> None:
 
 def test_alternatives_read_their_prompt_once(make_engine: Make) -> None:
     engine = make_engine(reuse_prefixes=False)
-    engine._scheduler.prefill_chunk = 64
+    engine._scheduler.prefill_chunk = engine._scheduler.prefill_chunk_beside_writing = 64
     step, prompt_rows = engine._runner.step, []
 
     def counting(segments: Sequence[Segment]) -> torch.Tensor | None:
@@ -194,7 +194,7 @@ def test_a_template_that_fails_for_one_request_fails_its_submit_alone(make_engin
 
 def test_a_cancel_while_the_prompt_is_read_frees_the_slot_after_that_step(make_engine: Make) -> None:
     engine = make_engine()
-    engine._scheduler.prefill_chunk = 16
+    engine._scheduler.prefill_chunk = engine._scheduler.prefill_chunk_beside_writing = 16
     step, steps = engine._runner.step, []
 
     def cancelling(segments: Sequence[Segment]) -> torch.Tensor | None:

@@ -125,6 +125,6 @@ def test_seeded_sampling_is_the_same_alone_and_among_four(make_engine: Make) -> 
 
 def test_tiny_chunks_change_nothing(make_engine: Make, tiny_folders: dict[str, Path]) -> None:
     engine = make_engine()
-    engine._scheduler.prefill_chunk = 7
+    engine._scheduler.prefill_chunk = engine._scheduler.prefill_chunk_beside_writing = 7
     asked = [request(question) for question in QUESTIONS]
     assert run(engine, *asked) == [expected(engine, tiny_folders["qwen2"], one) for one in asked]

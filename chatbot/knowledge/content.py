@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from chatbot.characters import strip_invisible
 from chatbot.errors import InvalidInput
@@ -50,6 +51,19 @@ class FaqText:
         return cls(question=content.question, answer=content.answer, phrasings=content.phrasings, category=content.category)
 
 
+@dataclass(frozen=True)
+class FaqTerms:
+    """What stands beside the words: from when until when they hold, and who looks after them."""
+
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    owner_id: int | None = None
+
+    @classmethod
+    def of(cls, content: FaqContent) -> FaqTerms:
+        return cls(valid_from=content.valid_from, valid_until=content.valid_until, owner_id=content.owner_id)
+
+
 def one_line(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", strip_invisible(text)).split())
 
@@ -89,7 +103,9 @@ def _phrasing_problems(phrasings: Sequence[str]) -> Iterator[tuple[str, str]]:
             yield "phrasings", f"number {number} has {len(phrasing):,} characters; at most {MAX_PHRASING_CHARS} are allowed"
 
 
-def refuse_problems(key: str, locale: str, text: FaqText) -> None:
+def refuse_problems(key: str, locale: str, text: FaqText, terms: FaqTerms | None = None) -> None:
     """Raise InvalidInput for the first problem."""
+    if terms and terms.valid_from and terms.valid_until and terms.valid_until <= terms.valid_from:
+        raise InvalidInput("It would end before it begins.", code="faq_invalid", field="valid_until")
     for field, problem in problems_of(key, locale, text):
         raise InvalidInput(f"The {field} {problem}.", code="faq_invalid", field=field)

@@ -47,18 +47,23 @@ class Figures:
 
     null_auroc: how well confidence tells questions with an answer from those without. refused: of the latter, the share that
     got no answer (clarify or handoff). answered: all questions answered (direct or compose). wrong: of those, the share whose
-    first entry is not the expected one.
+    first entry is not the expected one. direct, wrong_direct: the same of what is quoted without the model. right_and_answered:
+    of the questions with an answer, the share that is answered and whose first entry is the expected one.
     """
 
     questions: int
     recall_at_1: float | None
     recall_at_3: float | None
+    recall_at_5: float | None
     mrr_at_10: float | None
     null_auroc: float | None
     refused: float | None
     accepted_at_95: float | None
     answered: float
     wrong: float | None
+    direct: float
+    wrong_direct: float | None
+    right_and_answered: float | None
 
 
 class RememberingEmbedder:
@@ -87,7 +92,8 @@ class RememberingEmbedder:
 
 def search_as_served(index: SearchIndex, question: Mapping[str, Any]) -> Found:
     """Search a question, `{"text", "history"?}`, as the pipeline does."""
-    return index.search(question["text"], context=said_before(question), limit=RANKED)
+    said = [str(turn.get("text", "")) for turn in question.get("history") or []]
+    return index.search(question["text"], context=said_before(question), said=said, limit=RANKED)
 
 
 def read_questions(data: bytes) -> list[dict[str, Any]]:
@@ -117,18 +123,23 @@ def figures_of(outcomes: Sequence[Outcome]) -> Figures:
     known = [outcome for outcome in outcomes if outcome.expected is not None]
     null = [outcome for outcome in outcomes if outcome.expected is None]
     answered = [outcome for outcome in outcomes if outcome.decision in ("direct", "compose")]
+    direct = [outcome for outcome in outcomes if outcome.decision == "direct"]
     confident = [outcome.found.confidence for outcome in known]
     unconfident = [outcome.found.confidence for outcome in null]
     return Figures(
         questions=len(outcomes),
         recall_at_1=_mean([outcome.rank == 1 for outcome in known]),
         recall_at_3=_mean([outcome.rank is not None and outcome.rank <= 3 for outcome in known]),
+        recall_at_5=_mean([outcome.rank is not None and outcome.rank <= 5 for outcome in known]),
         mrr_at_10=_mean([1 / outcome.rank if outcome.rank else 0.0 for outcome in known]),
         null_auroc=_auroc(confident, unconfident),
         refused=_mean([outcome.decision not in ("direct", "compose") for outcome in null]),
         accepted_at_95=_accepted_at_95(confident, unconfident),
         answered=len(answered) / max(len(outcomes), 1),
         wrong=_mean([outcome.rank != 1 for outcome in answered]),
+        direct=len(direct) / max(len(outcomes), 1),
+        wrong_direct=_mean([outcome.rank != 1 for outcome in direct]),
+        right_and_answered=_mean([outcome.rank == 1 and outcome.decision in ("direct", "compose") for outcome in known]),
     )
 
 

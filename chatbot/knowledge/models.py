@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 from pgvector.django import VectorField
 
 # Keys stand in addresses and files: no blanks, slashes or quotes. Python matches these whole (fullmatch).
@@ -22,25 +23,37 @@ MAX_CATEGORY_CHARS = 200
 
 class FaqStatus(models.TextChoices):
     DRAFT = "draft", "Draft"
+    REVIEW = "review", "In review"
     PUBLISHED = "published", "Published"
     ARCHIVED = "archived", "Archived"
 
 
 class FaqContent(models.Model):
-    """The fields that a revision keeps."""
+    """The fields that a revision keeps.
+
+    valid_from, valid_until: outside of them (from inclusive, until exclusive) a published FAQ does not answer.
+    written_by: who last changed what customers read; status changes have other authors.
+    """
 
     category = models.CharField(max_length=MAX_CATEGORY_CHARS, blank=True)
     question = models.CharField(max_length=MAX_QUESTION_CHARS)
     answer = models.TextField(help_text="Markdown")
     phrasings = ArrayField(models.TextField(), default=list, blank=True)
     status = models.CharField(max_length=10, choices=FaqStatus.choices, default=FaqStatus.DRAFT)
+    valid_from = models.DateTimeField(null=True, blank=True)
+    valid_until = models.DateTimeField(null=True, blank=True)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    written_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
 
     class Meta:
         abstract = True
 
 
 class Faq(FaqContent):
-    """One question in one language. The same key in several locales is one thing said in several languages."""
+    """One question in one language. The same key in several locales is one thing said in several languages.
+
+    A published FAQ can have one change that is not published yet: its words stand in the revision of number `change_number`.
+    """
 
     Status = FaqStatus
 
@@ -50,6 +63,10 @@ class Faq(FaqContent):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     published_at = models.DateTimeField(null=True, blank=True)
+    # When what customers read was last changed, or confirmed: a translation written before the original is out of date.
+    written_at = models.DateTimeField(default=timezone.now)
+    change_number = models.PositiveIntegerField(null=True, blank=True)
+    change_status = models.CharField(max_length=10, choices=FaqStatus.choices, blank=True, default="")
 
     class Meta:
         ordering = ["key", "locale"]
@@ -63,6 +80,15 @@ class Faq(FaqContent):
             models.CheckConstraint(
                 name="faq_published_is_whole", condition=~Q(status="published") | (Q(published_at__isnull=False) & ~Q(answer=""))
             ),
+            models.CheckConstraint(
+                name="faq_valid_in_order",
+                condition=Q(valid_from__isnull=True) | Q(valid_until__isnull=True) | Q(valid_until__gt=models.F("valid_from")),
+            ),
+            models.CheckConstraint(
+                name="faq_change_is_of_a_published_one",
+                condition=Q(change_number__isnull=True, change_status="")
+                | Q(change_number__isnull=False, change_status__in=["draft", "review"], status="published"),
+            ),
         ]
         indexes = [
             # The desk's list of one status, newest change first.
@@ -72,16 +98,25 @@ class Faq(FaqContent):
     def __str__(self) -> str:
         return f"{self.key} ({self.locale})"
 
+    @property
+    def latest_revision(self) -> int:
+        """The newest revision, the unpublished change included: what an author must have seen before writing another."""
+        return max(self.revision, self.change_number or 0)
+
     def all_phrasings(self) -> list[str]:
         """The question and its phrasings, in order, each once."""
         return list(dict.fromkeys([self.question, *self.phrasings]))
 
 
 class FaqRevision(FaqContent):
-    """A FAQ as it was after one change, with who made it. Never changed."""
+    """A FAQ as it was after one change, with who made it. Never changed.
+
+    is_change: words that were not published with it; customers went on reading the revision before.
+    """
 
     faq = models.ForeignKey(Faq, on_delete=models.CASCADE, related_name="revisions")
     number = models.PositiveIntegerField()
+    is_change = models.BooleanField(default=False)
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     note = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -123,6 +158,8 @@ class KnowledgeIndex(models.Model):
     singleton = models.BooleanField(default=True, unique=True)
     version = models.PositiveBigIntegerField(default=0)
     embedder = models.CharField(max_length=200, blank=True)
+    # The setting that made the embedder, so that processes can go on with it while the next one's vectors are being made.
+    embedder_source = models.CharField(max_length=1000, blank=True, default="")
     # Of the phrasings the calibration was fitted on; another one means that it is due again.
     fingerprint = models.CharField(max_length=64, blank=True)
     calibration = models.JSONField(null=True, blank=True)

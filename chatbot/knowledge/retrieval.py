@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from chatbot.engine.embedder import Embedder, default_embedder
+from chatbot.engine.embedder import Embedder
 from chatbot.knowledge.access import published_faqs
-from chatbot.knowledge.indexing import load_search_index
+from chatbot.knowledge.indexing import is_calibrated, load_search_index, serving_embedder
 from chatbot.knowledge.models import Faq, KnowledgeIndex
 from chatbot.knowledge.passages import best_locale
 from chatbot.knowledge.search_index import Form, SearchIndex
@@ -56,15 +56,25 @@ _held: _Held | None = None
 _loading = threading.Lock()
 
 
-def search(text: str, *, locale: str, limit: int = 5, context: Sequence[str] = ()) -> Ranking:
+def calibration_in_words() -> list[str]:
+    """What the live knowledge base's calibration is and expects, for pages to show."""
+    state = KnowledgeIndex.objects.first()
+    lines = current_index().calibration.in_words()
+    if state is not None and not is_calibrated(embedder=serving_embedder(state)):
+        lines.append("The knowledge has changed since; a new calibration is on its way.")
+    return lines
+
+
+def search(text: str, *, locale: str, limit: int = 5, context: Sequence[str] = (), said: Sequence[str] = ()) -> Ranking:
     """Rank the published FAQs for a question, one match a key, in the asker's locale where it exists.
 
-    context: what the customer said before, newest last; read only where the text alone is weak.
+    context: what the customer said before, newest last; read only where the text alone is weak. said: what both sides said
+    before, newest last; it tells which of many alike categories (hotels, shops, products) is meant.
     """
     started = time.monotonic()
-    index = current_index(default_embedder())
+    index = current_index()
     loaded = time.monotonic()
-    found = index.search(text, context=context, limit=limit)
+    found = index.search(text, context=context, said=said, limit=limit)
     if not found.hits:
         return Ranking(matches=(), confidence=0.0)
     by_key: dict[str, dict[str, Faq]] = {}
@@ -98,10 +108,14 @@ def _match(variants: dict[str, Faq], *, locale: str, score: float) -> Match:
     )
 
 
-def current_index(embedder: Embedder) -> SearchIndex:
-    """The index of the newest version, or of the one before while another thread is loading."""
+def current_index(embedder: Embedder | None = None) -> SearchIndex:
+    """The index of the newest version, or of the one before while another thread is loading.
+
+    Without an embedder it is that of the vectors that serve.
+    """
     global _held
     state = KnowledgeIndex.objects.first() or KnowledgeIndex(pk=0)
+    embedder = embedder or serving_embedder(state)
     # Versions start anew in a restored or emptied database; the row's id and time tell those apart.
     mark = (state.pk, state.version, state.refreshed_at, embedder.name)
     held = _held
@@ -112,7 +126,7 @@ def current_index(embedder: Embedder) -> SearchIndex:
         return held.index
     try:
         if _held is None or _held.mark != mark:
-            _held = _Held(mark=mark, index=load_search_index(embedder, state=state))
+            _held = _Held(mark=mark, index=load_search_index(embedder, state=state, earlier=held.index if held else None))
         return _held.index
     finally:
         _loading.release()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from chatbot.engine.embedder import Embedder, Vectors
-from chatbot.knowledge.confidence import Calibration, calibrate, evidence_of
+from chatbot.knowledge.confidence import ERROR_BUDGET, Calibration, calibrate, evidence_of
 from chatbot.knowledge.lexical import tokens
-from chatbot.knowledge.scoring import Rows, Scorer, Scores
+from chatbot.knowledge.matrices import Matrix, Rows
+from chatbot.knowledge.scoring import Carried, Scorer, Scores
+from chatbot.knowledge.topics import Topics
 
 Form = Literal["alone", "in_context"]
 
@@ -22,6 +24,9 @@ CONTEXT_BELOW = 0.80
 # alone, half joined to the message before, less a share of what the message before would find by itself.
 _CONTEXT_SHARE = 0.5
 _BEFORE_SHARE = 0.2
+# What a named category adds to its entries, in standard deviations of the score; others lose as much likeness as parts strangers.
+_TOPIC_WEIGHT = 16.0
+_OTHER_TOPIC_LOSS = 0.5
 
 
 @dataclass(frozen=True)
@@ -43,12 +48,27 @@ class Found:
 class SearchIndex:
     """Keys, their scores and how far to trust them. Read-only after it is built, so any thread may search."""
 
-    def __init__(self, keys: Sequence[str], scorer: Scorer, embedder: Embedder, *, calibration: Calibration | None) -> None:
-        """keys: (entries,) in the scorer's order. Without a calibration the index fits its own."""
+    def __init__(
+        self,
+        keys: Sequence[str],
+        scorer: Scorer,
+        embedder: Embedder,
+        *,
+        calibration: Calibration | None,
+        topics: Mapping[str, str] | None = None,
+        row_ids: Rows | None = None,
+        error_budget: float = ERROR_BUDGET,
+    ) -> None:
+        """keys: (entries,) in the scorer's order. Without a calibration the index fits its own, for the error budget.
+
+        topics: the category of each key. row_ids: what the caller knows the scorer's phrasings by, to load only others again.
+        """
         self.keys = list(keys)
         self.scorer = scorer
-        self._embedder = embedder
-        self.calibration = calibration or calibrate(scorer)
+        self.row_ids = row_ids
+        self.embedder = embedder
+        self.calibration = calibration or calibrate(scorer, error_budget=error_budget)
+        self._topics = Topics([(topics or {}).get(key, "") for key in self.keys], scorer.directions) if topics else None
 
     @classmethod
     def from_phrasings(
@@ -59,35 +79,49 @@ class SearchIndex:
         embedder: Embedder,
         *,
         calibration: Calibration | None = None,
+        topics: Mapping[str, str] | None = None,
+        row_ids: Rows | None = None,
+        carried: Carried | None = None,
+        error_budget: float = ERROR_BUDGET,
     ) -> SearchIndex:
-        """Build from one row a phrasing: keys, texts and vectors, all (N,). Phrasings of one key may be in several languages."""
+        """Build from one row a phrasing: keys, texts and vectors, all (N,). Phrasings of one key may be in several languages.
+
+        carried, row_ids: see Scorer and above; rows are then ordered by key, and vectors those of the new rows alone.
+        """
         names = list(dict.fromkeys(keys))
         number = {key: entry for entry, key in enumerate(names)}
         owners: Rows = np.array([number[key] for key in keys], dtype=np.intp)
-        scorer = Scorer(texts, vectors, owners, entries=len(names), parts=embedder.parts)
-        return cls(names, scorer, embedder, calibration=calibration)
+        scorer = Scorer(texts, vectors, owners, entries=len(names), parts=embedder.parts, carried=carried)
+        return cls(names, scorer, embedder, calibration=calibration, topics=topics, row_ids=row_ids, error_budget=error_budget)
 
     @classmethod
-    def from_faqs(cls, faqs: Iterable[Mapping[str, Any]], embedder: Embedder) -> SearchIndex:
-        """Build a scratch index from `{"key", "question", "phrasings"}` mappings; embeds everything."""
-        rows = [(str(faq["key"]), text) for faq in faqs for text in dict.fromkeys([faq["question"], *faq.get("phrasings", [])])]
+    def from_faqs(
+        cls, faqs: Iterable[Mapping[str, Any]], embedder: Embedder, *, error_budget: float = ERROR_BUDGET
+    ) -> SearchIndex:
+        """Build a scratch index from `{"key", "question", "phrasings", "category"?}` mappings; embeds everything."""
+        said = list(faqs)
+        rows = [(str(faq["key"]), text) for faq in said for text in dict.fromkeys([faq["question"], *faq.get("phrasings", [])])]
         texts = [text for _, text in rows]
-        return cls.from_phrasings([key for key, _ in rows], texts, embedder.encode(texts), embedder)
+        topics = {str(faq["key"]): str(faq.get("category") or "") for faq in said}
+        vectors = embedder.encode(texts)
+        return cls.from_phrasings([key for key, _ in rows], texts, vectors, embedder, topics=topics, error_budget=error_budget)
 
-    def search(self, text: str, *, context: Sequence[str] = (), limit: int = 5) -> Found:
+    def search(self, text: str, *, context: Sequence[str] = (), said: Sequence[str] = (), limit: int = 5) -> Found:
         """Rank the entries for a question.
 
-        context: what the customer said before, newest last; it is read only where the text alone is weak.
+        context: what the customer said before, newest last; it is read only where the text alone is weak. said: what both sides
+        said before, newest last; it tells which of many alike categories is meant.
         """
         if not self.keys or not tokens(text):
             return Found(hits=(), confidence=0.0, form="alone", timings_ms={})
         started = time.monotonic()
-        vectors = self._embedder.encode([text])
+        vectors = self.embedder.encode([text])
         embedded = time.monotonic()
-        scores, form = self.scorer.score(vectors, [text]), "alone"
+        heard = self._topics.heard([*said, text]) if self._topics else None
+        scores, form = _of_topic(self.scorer.score(vectors, [text]), heard), "alone"
         confidence = self._confidence(scores)
         if context and confidence < CONTEXT_BELOW:
-            scores, form = self._in_context(scores, text, before=context[-1]), "in_context"
+            scores, form = self._in_context(scores, text, before=context[-1], heard=heard), "in_context"
             confidence = self._confidence(scores)
         return Found(
             hits=self._hits(scores, limit=limit),
@@ -102,9 +136,9 @@ class SearchIndex:
     def _confidence(self, scores: Scores) -> float:
         return float(self.calibration.confidence(evidence_of(scores))[0])
 
-    def _in_context(self, alone: Scores, text: str, *, before: str) -> Scores:
+    def _in_context(self, alone: Scores, text: str, *, before: str, heard: Matrix | None) -> Scores:
         joined_text = f"{before} {text}"
-        both = self.scorer.score(self._embedder.encode([joined_text, before]), [joined_text, before])
+        both = _of_topic(self.scorer.score(self.embedder.encode([joined_text, before]), [joined_text, before]), heard)
 
         def mix(own: np.ndarray, read: np.ndarray) -> np.ndarray:
             return (1 - _CONTEXT_SHARE) * own + _CONTEXT_SHARE * read[:1]
@@ -113,6 +147,7 @@ class SearchIndex:
             fused=mix(alone.fused, both.fused) - _BEFORE_SHARE * both.fused[1:],
             likeness=mix(alone.likeness, both.likeness),
             head=mix(alone.head, both.head),
+            kernel=mix(alone.kernel, both.kernel),
             lexical=mix(alone.lexical, both.lexical),
         )
 
@@ -120,3 +155,11 @@ class SearchIndex:
         fused = scores.fused[0]
         best = np.argsort(-fused, kind="stable")[:limit]
         return tuple(Hit(key=self.keys[entry], score=round(float(fused[entry]), 4)) for entry in best)
+
+
+def _of_topic(scores: Scores, heard: Matrix | None) -> Scores:
+    """The same scores where one of many alike categories was named: its entries win, and only they are rivals."""
+    if heard is None:
+        return scores
+    loss = np.where(heard < heard.max(), np.float32(_OTHER_TOPIC_LOSS), np.float32(0))
+    return replace(scores, fused=scores.fused + _TOPIC_WEIGHT * heard, likeness=scores.likeness - loss)

@@ -2,22 +2,61 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
-from chatbot.engine.embedder import default_embedder
-from chatbot.knowledge import indexing
+from chatbot.knowledge import access, indexing
+from chatbot.knowledge.embedding import default_embedder
+from chatbot.knowledge.models import KnowledgeIndex
 from chatbot.telemetry import log_event
+
+# Several changes in a row are calibrated once; meanwhile the calibration of before serves.
+CALIBRATE_AFTER_S = 5
 
 
 @shared_task(name="knowledge.refresh_index", ignore_result=True)
 def refresh_index() -> None:
+    """Make what is published answerable with the vectors that serve; what takes longer is left to tasks of its own."""
+    _refresh()
+
+
+@shared_task(name="knowledge.calibrate_index", ignore_result=True)
+def calibrate_index() -> None:
+    indexing.calibrate_index(embedder=indexing.serving_embedder(KnowledgeIndex.objects.first()))
+
+
+@shared_task(name="knowledge.change_embedder", ignore_result=True)
+def change_embedder() -> None:
+    """Embed everything with today's embedder, beside the vectors that serve, and switch when none is missing."""
     indexing.refresh_index(embedder=default_embedder())
+
+
+def _refresh() -> None:
+    embedder = indexing.serving_embedder(KnowledgeIndex.objects.first())
+    indexing.refresh_index(embedder=embedder, calibrate=False)
+    if not indexing.is_calibrated(embedder=embedder):
+        _enqueue(calibrate_index, countdown=CALIBRATE_AFTER_S)
+    if embedder.name != default_embedder().name:
+        _enqueue(change_embedder)
+
+
+@shared_task(name="knowledge.follow_validity", ignore_result=True)
+def follow_validity() -> None:
+    """Refresh the index when a FAQ has begun or ceased to be valid since it was last refreshed; else one tiny query."""
+    state = KnowledgeIndex.objects.first()
+    if access.validity_turned(since=state.refreshed_at if state else None):
+        _refresh()
 
 
 def enqueue_refresh() -> None:
     """Ask the general worker to bring the index up to date. When the broker is down, the regular refresh catches up."""
+    _enqueue(refresh_index)
+
+
+def _enqueue(task: Any, *, countdown: float | None = None) -> None:
     try:
-        refresh_index.apply_async(queue="general")
+        task.apply_async(queue="general", countdown=countdown)
     except OperationalError as error:
         log_event("knowledge.enqueue_failed", error=type(error).__name__)

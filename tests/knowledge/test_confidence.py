@@ -11,15 +11,19 @@ from chatbot.knowledge.confidence import (
     FALLBACK,
     Calibration,
     Evidence,
+    Marks,
     calibrate,
     evidence_of,
     fit_logistic,
+    on_scale,
 )
 from chatbot.knowledge.scoring import Scorer
 
 
-def evidence(*, likeness: float = 0.5, margin: float = 1.0, head: float = 50.0, gap: float = 0.1) -> Evidence:
-    values = {"likeness": likeness, "margin": margin, "head": head, "gap": gap}
+def evidence(
+    *, likeness: float = 0.5, margin: float = 1.0, head: float = 50.0, kernel: float = 0.5, gap: float = 0.1
+) -> Evidence:
+    values = {"likeness": likeness, "margin": margin, "head": head, "kernel": kernel, "gap": gap}
     return Evidence(top=np.array([0]), **{name: np.array([value]) for name, value in values.items()})
 
 
@@ -36,9 +40,9 @@ def fitted() -> Calibration:
 
 
 @pytest.mark.parametrize("calibration", [FALLBACK, fitted()], ids=["fallback", "fitted"])
-@pytest.mark.parametrize("kind", ["likeness", "margin", "head", "gap"])
+@pytest.mark.parametrize("kind", ["likeness", "margin", "head", "kernel", "gap"])
 def test_more_evidence_never_lowers_confidence(calibration: Calibration, kind: str) -> None:
-    low, high = {"likeness": (-0.2, 1), "margin": (0, 6), "head": (-100, 400), "gap": (0, 1)}[kind]
+    low, high = {"likeness": (-0.2, 1), "margin": (0, 6), "head": (-100, 400), "kernel": (-0.2, 1.2), "gap": (0, 1)}[kind]
     found = [float(calibration.confidence(evidence(**{kind: float(step)}))[0]) for step in np.linspace(low, high, 20)]
     assert all(later >= earlier for earlier, later in zip(found, found[1:], strict=False))
     assert all(0 <= value <= 1 for value in found)
@@ -53,7 +57,8 @@ def test_a_base_calibrates_itself_and_tells_known_from_unknown() -> None:
     strange /= np.linalg.norm(strange, axis=1, keepdims=True)
     known = calibration.confidence(evidence_of(scorer.score(scorer.phrasings, scorer.texts)))
     unknown = calibration.confidence(evidence_of(scorer.score(strange, ["x"] * 50)))
-    assert np.median(known) > 0.8 > 0.4 > np.median(unknown)
+    assert np.median(known) > 0.9 > np.median(unknown)
+    assert np.quantile(known, 0.25) > np.quantile(unknown, 0.75)
 
 
 def test_the_same_base_gives_the_same_calibration() -> None:
@@ -93,3 +98,30 @@ def test_decisions_follow_the_thresholds() -> None:
         "clarify",
         "handoff",
     ]
+
+
+def test_the_marks_keep_the_error_budget_on_the_left_out() -> None:
+    strict, loose = calibrate(base(noise=1.1), error_budget=0.02), calibrate(base(noise=1.1), error_budget=0.2)
+    assert strict.marks.direct > loose.marks.direct
+    assert strict.expected is not None and loose.expected is not None
+    assert strict.expected.wrong_direct <= 0.02 and loose.expected.wrong_direct <= 0.2
+    assert strict.expected.direct <= loose.expected.direct
+    assert strict.error_budget == 0.02
+
+
+def test_a_mark_falls_on_the_scale_of_all_bases() -> None:
+    marks = Marks(direct=0.97, compose=0.4, clarify=0.1)
+    assert on_scale(np.array([0.97, 0.4, 0.1]), marks=marks).tolist() == pytest.approx([DIRECT_AT, COMPOSE_AT, CLARIFY_AT])
+    rising = on_scale(np.linspace(0, 1, 50), marks=marks)
+    assert (np.diff(rising) > 0).all() and rising[0] == 0 and rising[-1] == 1
+
+
+def test_what_is_never_right_is_never_quoted() -> None:
+    scorer = base(noise=30.0)
+    assert calibrate(scorer).marks.direct > 0.99
+
+
+def test_the_expected_histogram_is_made_of_shares() -> None:
+    expected = fitted().expected
+    assert expected is not None
+    assert len(expected.histogram) == 10 and sum(expected.histogram) == pytest.approx(1, abs=1e-4)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 import pytest
 
 from chatbot.knowledge import tasks
-from chatbot.knowledge.authoring import archive_faq, create_faq
-from chatbot.knowledge.content import FaqText
+from chatbot.knowledge.authoring import archive_faq, create_faq, edit_faq
+from chatbot.knowledge.content import FaqTerms, FaqText
 from chatbot.knowledge.faq_files import Format
 from chatbot.knowledge.importing import MAX_ISSUES, export_faqs, import_faqs
 from chatbot.knowledge.models import Faq, FaqRevision, FaqStatus
@@ -151,3 +151,22 @@ def test_the_index_is_refreshed_once_after_the_commit(
     with django_capture_on_commit_callbacks(execute=True):
         import_faqs(file(*SHOP), format="jsonl", author=None)
     assert asked == ["refresh"]
+
+
+def test_one_bad_line_of_ten_thousand_is_named_and_nothing_is_imported() -> None:
+    lines = [json.dumps(faq(key=f"faq-{number}")) for number in range(10_000)]
+    lines[7_776] = json.dumps(faq(key="faq-7776", answer="a" * 50_000))
+    report = import_faqs("\n".join(lines).encode(), format="jsonl", author=None)
+    assert [str(issue) for issue in report.errors] == ["line 7777: answer has 50,000 characters; at most 20,000 are allowed"]
+    assert not Faq.objects.exists()
+
+
+def test_an_import_leaves_dates_owner_and_translations_as_they_are(omar: User) -> None:
+    import_faqs(file(*SHOP), format="jsonl", author=omar)
+    english, chinese = Faq.objects.filter(key="returns").order_by("locale")
+    assert english.written_at == chinese.written_at and english.written_by == omar
+    terms = FaqTerms(owner_id=omar.pk)
+    edit_faq(english.pk, text=FaqText.of(english), terms=terms, expected_revision=1, author=omar)
+    import_faqs(file({**SHOP[0], "answer": "Within 60 days."}), format="jsonl", author=omar)
+    english.refresh_from_db()
+    assert english.owner == omar and english.written_at > chinese.written_at

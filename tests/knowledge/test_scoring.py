@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from chatbot.knowledge.scoring import SHRINKAGE, Scorer
+from chatbot.knowledge.scoring import SHRINKAGE, Carried, Scorer
 
-ENTRIES, EACH, WIDTH = 6, 5, 12
+ENTRIES, EACH, WIDTH = 14, 5, 12
 
 
 def made(*, drop_row: int | None = None) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -90,6 +90,53 @@ def test_a_single_entry_is_ranked_without_warnings() -> None:
 
 def test_parts_keep_equal_weight_after_centring() -> None:
     texts, vectors, owners = made()
-    two = Scorer(texts, vectors, owners, entries=ENTRIES, parts=(4, 8))
+    rows = np.arange(0, ENTRIES * EACH, EACH)
+    two = Scorer([texts[row] for row in rows], vectors[rows], np.arange(ENTRIES), entries=ENTRIES, parts=(4, 8))
     assert np.allclose(np.linalg.norm(two.phrasings[:, :4], axis=1), np.sqrt(0.5), atol=1e-4)
     assert np.allclose(np.linalg.norm(two.phrasings, axis=1), 1, atol=1e-4)
+
+
+def test_the_kernel_without_a_phrasing_or_an_entry_equals_the_kernel_fitted_without_it() -> None:
+    whole = scorer()
+    row, entry = 7, 1
+    for gone, left_whole in (([row], False), (list(range(EACH, 2 * EACH)), True)):
+        kept = [number for number in range(ENTRIES * EACH) if number not in gone]
+        likeness = whole.phrasings.astype(np.float64) @ whole.phrasings.T
+        kernel = np.exp(2.0 * (likeness - 1))
+        targets = np.eye(ENTRIES)[whole.owners] - 1 / ENTRIES
+        weights = np.linalg.solve(kernel[np.ix_(kept, kept)] + 0.1 * np.eye(len(kept)), targets[kept])
+        expected = kernel[row, kept] @ weights
+        found = whole.score_left_out(np.array([row]), whole=left_whole).kernel[0]
+        assert np.allclose(found, np.delete(expected, entry) if left_whole else expected, atol=2e-3)
+
+
+def grown(*, exact_up_to: int = 20_000) -> tuple[Scorer, Scorer, np.ndarray, list[str]]:
+    """A scorer carried on from one that lacks row 7, and one built anew from all rows."""
+    texts, vectors, owners = made()
+    before = Scorer(*made(drop_row=7), entries=ENTRIES, parts=(WIDTH,), exact_up_to=exact_up_to)
+    rows = np.array([row if row < 7 else row - 1 for row in range(len(texts))])
+    rows[7] = -1
+    entries = np.arange(ENTRIES)
+    entries[7 // EACH] = -1
+    carried = Carried(scorer=before, rows=rows, entries=entries)
+    after = Scorer(texts, vectors[[7]], owners, entries=ENTRIES, parts=(WIDTH,), carried=carried, exact_up_to=exact_up_to)
+    anew = Scorer(texts, vectors, owners, entries=ENTRIES, parts=(WIDTH,), exact_up_to=exact_up_to)
+    return after, anew, vectors, texts
+
+
+@pytest.mark.parametrize("exact_up_to", [20_000, 10])
+def test_a_carried_scorer_finds_the_new_phrasing_and_keeps_the_old_ones(exact_up_to: int) -> None:
+    after, anew, vectors, texts = grown(exact_up_to=exact_up_to)
+    assert after.changes == 1 and anew.changes == 0
+    found, expected = after.score(vectors, texts), anew.score(vectors, texts)
+    assert (found.fused.argmax(axis=1) == expected.fused.argmax(axis=1)).all()
+    assert np.corrcoef(found.likeness.ravel(), expected.likeness.ravel())[0, 1] > 0.99
+    assert np.allclose(found.lexical, expected.lexical, atol=1e-4)
+
+
+def test_the_coarse_search_gives_the_exact_scores_to_what_comes_first() -> None:
+    texts, vectors, owners = made()
+    exact = scorer().score(vectors, texts)
+    coarse = Scorer(texts, vectors, owners, entries=ENTRIES, parts=(WIDTH,), exact_up_to=10).score(vectors, texts)
+    assert np.allclose(coarse.likeness, exact.likeness, atol=5e-3)
+    assert (coarse.fused.argmax(axis=1) == exact.fused.argmax(axis=1)).all()

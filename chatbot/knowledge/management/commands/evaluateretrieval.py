@@ -10,12 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from chatbot.answering.decisions import decide
-from chatbot.engine.embedder import default_embedder
 from chatbot.errors import ChatbotError
+from chatbot.knowledge.embedding import default_embedder
 from chatbot.knowledge.evaluation import (
     Figures,
     Outcome,
@@ -54,7 +55,7 @@ class Command(BaseCommand):
         texts += [text for question in asked for text in (question["text"], *said_before(question)[-1:])]
         with tqdm(total=len(set(texts)), desc="embedding", unit=" texts", disable=None) as bar:
             embedder.remember(texts, progress=lambda done: bar.update(done))
-        index = SearchIndex.from_faqs(rows, embedder)
+        index = SearchIndex.from_faqs(rows, embedder, error_budget=settings.ANSWER_ERROR_BUDGET)
         outcomes = []
         for question in tqdm(asked, desc="searching", unit=" questions", disable=None):
             found = search_as_served(index, question)
@@ -64,18 +65,24 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"{out}: {error.strerror}") from error
         self._print(figures_of(outcomes), outcomes)
+        for line in index.calibration.in_words():
+            self.stdout.write(line)
         self._warn_unknown(asked, known={row["key"] for row in rows})
 
     def _print(self, figures: Figures, outcomes: list[Outcome]) -> None:
         labels = {
             "recall_at_1": "recall@1",
             "recall_at_3": "recall@3",
+            "recall_at_5": "recall@5",
             "mrr_at_10": "MRR@10",
             "null_auroc": "null AUROC",
             "refused": "null refused",
             "accepted_at_95": "null accepted where 95 % of the others are",
             "answered": "answered (direct or compose)",
             "wrong": "wrong among answered",
+            "direct": "quoted without the model (direct)",
+            "wrong_direct": "wrong among quoted",
+            "right_and_answered": "right and answered",
         }
         nulls = sum(outcome.expected is None for outcome in outcomes)
         self.stdout.write(f"questions: {len(outcomes)}, of which nothing answers {nulls}")
@@ -100,7 +107,12 @@ def _faq_rows(file: Path) -> list[dict[str, Any]]:
     if errors:
         raise CommandError(f"{file}:\n" + "\n".join(map(str, errors[:MAX_ISSUES])))
     return [
-        {"key": entry.key, "question": entry.text.question, "phrasings": entry.text.phrasings}
+        {
+            "key": entry.key,
+            "category": entry.text.category,
+            "question": entry.text.question,
+            "phrasings": entry.text.phrasings,
+        }
         for entry in entries
         if (entry.status or FaqStatus.PUBLISHED) == FaqStatus.PUBLISHED
     ]

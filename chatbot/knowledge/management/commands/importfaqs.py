@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from chatbot.engine.embedder import default_embedder
 from chatbot.errors import ChatbotError
+from chatbot.knowledge.embedding import default_embedder
 from chatbot.knowledge.faq_files import MAX_FILE_BYTES, format_of
 from chatbot.knowledge.importing import ImportReport, import_faqs
 from chatbot.knowledge.indexing import refresh_index

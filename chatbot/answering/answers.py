@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from chatbot.answering.prompting import Turn
 from chatbot.company import Company
@@ -33,13 +33,17 @@ class Question:
 
 @dataclass(frozen=True)
 class Citation:
-    """number: what the text shows as [n]; a direct answer has no mark in its text and number 1."""
+    """number: what the text shows as [n]; a direct answer has no mark in its text and number 1.
+
+    quotes: the sentences of the source that carry the answer's sentences, in their order; empty where all of it is quoted.
+    """
 
     number: int
     key: str
     title: str
-    faq_id: int
+    faq_id: int | None
     revision: int
+    quotes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,10 @@ class Answer:
 
 
 class Match(Protocol):
-    """A FAQ that retrieval found, in one locale."""
+    """A FAQ that retrieval found, in one locale, or a passage of a document, which has no faq_id."""
 
     @property
-    def faq_id(self) -> int: ...
+    def faq_id(self) -> int | None: ...
     @property
     def key(self) -> str: ...
     @property
@@ -90,6 +94,14 @@ class Match(Protocol):
     def revision(self) -> int: ...
     @property
     def score(self) -> float: ...
+
+
+@runtime_checkable
+class Titled(Protocol):
+    """A match that is cited by another name than its question: file, page and heading of a passage."""
+
+    @property
+    def title(self) -> str: ...
 
 
 class Ranking(Protocol):
@@ -110,4 +122,8 @@ class Ranking(Protocol):
 
 
 class Search(Protocol):
-    def __call__(self, text: str, *, locale: str, limit: int = 5, context: Sequence[str] = ()) -> Ranking: ...
+    """context: what the customer said before, newest last; said: what both sides said, newest last."""
+
+    def __call__(
+        self, text: str, *, locale: str, limit: int = 5, context: Sequence[str] = (), said: Sequence[str] = ()
+    ) -> Ranking: ...

@@ -55,7 +55,7 @@ class TooLong:
 class Draft:
     """The verified text so far.
 
-    parts: the sentences, each with the number of the passage it comes from.
+    parts: the sentences, each with the number of the passage it comes from. support: for each the statement it rests on.
     numbers: passage number -> the number the customer sees, by first appearance.
     """
 
@@ -63,6 +63,7 @@ class Draft:
     language: str
     text: str = ""
     parts: list[tuple[str, int]] = field(default_factory=list)
+    support: list[dict[str, Any]] = field(default_factory=list)
     numbers: dict[int, int] = field(default_factory=dict)
     withheld: list[dict[str, Any]] = field(default_factory=list)
     said: set[str] = field(default_factory=set)
@@ -81,6 +82,7 @@ class Draft:
             return False
         self.said.add(plain)
         self.parts.append((sentence, self.checker.source_of(plain) + 1))
+        self._note_support(plain, cited=[number for number in cited_numbers(sentence) if 1 <= number <= passages])
         shown = {}
         for cited in cited_numbers(sentence):
             if 1 <= cited <= passages:
@@ -90,12 +92,19 @@ class Draft:
         self.ended = len(self.parts) >= MAX_SENTENCES
         return True
 
+    def _note_support(self, plain: str, *, cited: Sequence[int]) -> None:
+        passage = self.checker.source_of(plain, cited=cited[0] - 1 if cited else None)
+        found = self.checker.support(plain, passage=passage)
+        self.support.append(
+            {"passage": passage + 1, "quote": found.statement.text if found else "", "score": found.score if found else 0.0}
+        )
+
     def _withhold(self, sentence: str, reasons: Sequence[str]) -> None:
         self.withheld.append({"sentence": sentence.strip(), "reasons": list(reasons)})
         if "no_answer" in reasons:
             self.ended = True
             self.outcome = "written" if self.text.strip() else "no_answer"
-        elif any(reason.startswith(("fact:", "misplaced:")) for reason in reasons):
+        elif any(reason.startswith(("fact:", "misplaced:", "commitment:", "name:")) for reason in reasons):
             self.ended = True
             self.outcome = "withheld"
 
@@ -109,7 +118,11 @@ class Draft:
 
 @dataclass
 class Composed:
-    """How the writing ended. text: verified, with the customer's citation numbers; cited: number -> match, in their order."""
+    """How the writing ended.
+
+    text: verified, with the customer's citation numbers; cited: number -> match, in their order. support: for each sentence the
+    statement of the source that carries it, with the key and revision it stands in and the number the customer sees, if any.
+    """
 
     outcome: Outcome
     text: str
@@ -117,6 +130,10 @@ class Composed:
     withheld: list[dict[str, Any]]
     output: GenerationOutput
     first_text_at: float | None
+    support: list[dict[str, Any]] = field(default_factory=list)
+
+    def quotes_of(self, number: int) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(item["quote"] for item in self.support if item["citation"] == number and item["quote"]))
 
 
 def compose(
@@ -167,6 +184,8 @@ def _checked(
         rules=RULES,
         same_language=any(same_language(match.locale, language) for match in matches),
         asked=question.text,
+        names=[question.company.name, question.company.text("bot_name", locale=language)],
+        language=language,
     )
     draft = Draft(checker=checker, language=language)
     stream = SentenceStream()
@@ -291,7 +310,12 @@ def _finish(draft: Draft, stream: SentenceStream, *, output: GenerationOutput, p
     elif draft.text.strip() and not draft.checker.stands(draft.text):
         draft.outcome = "no_answer"
     elif not draft.text.strip():
-        draft.outcome = "failed" if output.finish_reason == "deadline" else "withheld"
+        draft.outcome = "failed" if output.finish_reason == "deadline" else "no_answer" if _strayed(draft) else "withheld"
+
+
+def _strayed(draft: Draft) -> bool:
+    """Tell whether the model spoke of nothing but what the passages do not: then they hold no answer."""
+    return bool(draft.withheld) and all(item["reasons"] == ["off_topic"] for item in draft.withheld)
 
 
 def _question_fault(words: str) -> list[str]:
@@ -321,4 +345,14 @@ def _composed(draft: Draft, *, matches: Sequence[Match], output: GenerationOutpu
     if text and not draft.numbers:
         text = _with_marks(draft)
     cited = {shown: matches[number - 1] for number, shown in draft.numbers.items()}
-    return Composed(draft.outcome, text, cited, draft.withheld, output, first_text_at)
+    support = [
+        {
+            "citation": draft.numbers.get(item["passage"]),
+            "key": matches[item["passage"] - 1].key,
+            "revision": matches[item["passage"] - 1].revision,
+            "quote": item["quote"],
+            "score": item["score"],
+        }
+        for item in draft.support
+    ]
+    return Composed(draft.outcome, text, cited, draft.withheld, output, first_text_at, support)

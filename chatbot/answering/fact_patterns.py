@@ -50,6 +50,7 @@ PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("phone", re.compile(r"(?<![\w.,+/-])(?:\+\s?\d|\(\d|0\d|[48]00[\s-])[\d\s()./-]{5,18}\d(?![\w%])", re.A)),
     ("phone", re.compile(r"(?<![\w.,+/-])\d{3}[\s.-]\d{3,4}[\s.-]\d{3,4}(?![\w%.-]\d)", re.A)),
     ("code", re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z][A-Za-z]*-?\d[A-Za-z0-9]*(?:[.-][A-Za-z0-9]+)*")),
+    ("number", re.compile(r"(?<!\d)(?:19|20)\d\d(?=\s?年(?!\s?[内內以之的]))")),
     ("quantity", re.compile(rf"{_LOW}(?P<n>{NUMBER})[\s-]?(?P<unit>{_UNIT})", re.I)),
     ("weekday", re.compile(rf"(?<![a-z])(?P<day>{_alternatives(WEEKDAYS)})", re.I)),
     # 26-622 is a size, a part or a reference: its halves mean nothing alone.

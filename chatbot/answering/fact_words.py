@@ -27,12 +27,12 @@ UNITS: dict[str, tuple[float, str]] = {
         (604800, "s", "week weeks woche wochen semaine semaines semana semanas settimane settimana weken 周 週 星期 个星期 個星期 "
                       "礼拜 週間 недели недель أسابيع שבועות"),
         (1, "month", "month months monat monate monaten mois mes meses mesi maanden 个月 個月 ヶ月 か月 カ月 месяцев месяца أشهر חודשים"),
-        (12, "month", "year years yr yrs jahr jahre jahren ans année années año años anos anno anni jaar 年 лет года سنوات سنة שנים"),
+        (12, "month", "year years yr yrs jahr jahre jahren ans année années año años anos anno anni jaar 年 岁 歲 歳 세 лет года سنوات سنة שנים"),
         (1, "g", "g gram grams gramm 克"),
         (1000, "g", "kg kgs kilo kilos kilogram kilograms 公斤 千克"),
         (1, "mm", "mm 毫米"), (10, "mm", "cm 厘米"), (1000, "mm", "m meter meters metre metres 米"), (1e6, "mm", "km 公里"),
         (1, "ml", "ml 毫升"), (1000, "ml", "l liter liters litre litres 升"),
-        (1, "mb", "mb"), (1000, "mb", "gb"), (1e6, "mb", "tb"), (1, "lb", "lb lbs"), (1, "inch", "inch inches"), (1, "w", "w watt watts 瓦"),
+        (1, "mb", "mb"), (1000, "mb", "gb"), (1e6, "mb", "tb"), (1, "lb", "lb lbs"), (1, "inch", "inch inches 寸 吋 英寸 インチ"), (1, "w", "w watt watts 瓦"),
     )
     for written in words.split()
 }  # fmt: skip

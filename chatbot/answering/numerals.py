@@ -51,7 +51,9 @@ _HAN_COUNTERS = (
     "个|個|次|件|位|名|人|倍|点|點|时|時|分|公斤|千克|克|斤|米|厘米|公里|升|毫升|种|種|步|楼|层|期|岁|年级|张|条|款|双|台|家"
 )
 _HAN_PERCENT = re.compile(rf"百分之\s*([{_HAN}]+(?:点[{_HAN}]+)?|[\d.]+)")
-_HAN_NUMBER = re.compile(rf"(?<![第{_HAN}])([{_HAN}]+)(?=(?P<unit>(?:[到至~-][{_HAN}]+)?(?:{_HAN_UNITS}))|(?:{_HAN_COUNTERS}))")
+_HAN_NUMBER = re.compile(
+    rf"(?<![第{_HAN}])(?!零[件售食散部钱錢])([{_HAN}]+)(?=(?P<unit>(?:[到至~-][{_HAN}]+)?(?:{_HAN_UNITS}))|(?:{_HAN_COUNTERS}))"
+)
 _SCALED = re.compile(
     r"(?<![\d.,])(\d[\d,.]{0,20})\s?(?:(?P<k>[kK])(?![\w/])|(?P<wan>[万萬])|(?P<yi>[亿億])|(?P<qian>千)(?![克瓦米])|(?P<million>million\b))"
 )
@@ -59,7 +61,8 @@ _SCALED = re.compile(
 
 def with_digits(text: str) -> str:
     """Rewrite every number of a text in ASCII digits; the rest stays as it is, but NFKC-normalised."""
-    text = unicodedata.normalize("NFKC", text)
+    # The wide comma parts clauses, where the narrow one that NFKC makes of it would part digits.
+    text = unicodedata.normalize("NFKC", re.sub("(?<![\uff10-\uff19])，", ", ", text))
     text = "".join(str(unicodedata.digit(c)) if not c.isascii() and c.isdigit() else c for c in text)
     text = text.replace("\u066b", ".").replace("\u066c", ",").replace("\u066a", "%")
     for pattern, digits in _HALVES:

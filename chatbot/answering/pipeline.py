@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chatbot.answering.answers import Answer, AnswerKind, Citation, Match, Progress, Question, Ranking, Search, Waiting
+from chatbot.answering.answers import Answer, AnswerKind, Citation, Match, Progress, Question, Ranking, Search, Titled, Waiting
 from chatbot.answering.composing import Composed, Patience, compose
 from chatbot.answering.decisions import decide
 from chatbot.answering.grounding import Checker
@@ -40,7 +40,11 @@ _CLOSE_SHARE = 0.7
 
 @dataclass
 class _Work:
-    """One question on its way. sources: the entries the answer is to come from, best first."""
+    """One question on its way.
+
+    sources: the entries the answer is to come from, best first. several: each answers another question of the message; all_sure:
+    every one of them by itself. unknown: the customer's questions to which no entry was found, while others were.
+    """
 
     question: Question
     language: str
@@ -50,6 +54,8 @@ class _Work:
     decision: AnswerKind = "handoff"
     reason: str = ""
     several: bool = False
+    all_sure: bool = False
+    unknown: Sequence[str] = ()
     trace: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -94,9 +100,9 @@ def answer(
 def _search(work: _Work, search: Search) -> None:
     """Find the entries the answer may come from, and note how."""
     question = work.question
-    before = tuple(turn.text for turn in question.history if turn.role == "user")[-_CONTEXT_TURNS:]
+    before = _said_before(question)
     begun = time.monotonic()
-    ranking = search(question.text, locale=work.language, limit=MAX_MATCHES, context=before)
+    ranking = search(question.text, locale=work.language, limit=MAX_MATCHES, context=before, said=_said(question))
     work.ranking, work.sources = ranking, ranking.matches
     parts = split_questions(question.text)
     if len(parts) > 1:
@@ -108,17 +114,42 @@ def _search(work: _Work, search: Search) -> None:
     work.trace["form"] = ranking.form
 
 
+def _said(question: Question) -> tuple[str, ...]:
+    return tuple(turn.text for turn in question.history)
+
+
+def _said_before(question: Question) -> tuple[str, ...]:
+    """What the customer said last. Messages that no answer has followed yet are one: people write a thought in three lines."""
+    spoken: list[str] = []
+    previous = ""
+    for turn in question.history:
+        if turn.role == "user" and previous == "user":
+            spoken[-1] = f"{spoken[-1]} {turn.text}"
+        elif turn.role == "user":
+            spoken.append(turn.text)
+        previous = turn.role
+    return tuple(spoken[-_CONTEXT_TURNS:])
+
+
 def _search_parts(work: _Work, parts: Sequence[str], search: Search) -> None:
     """Search each question of a message; where they lead to different entries, the answer needs them all."""
-    found: dict[int, Match] = {}
+    found: dict[str, Match] = {}
+    sure: list[bool] = []
+    unknown: list[str] = []
     for part in parts:
-        ranking = search(part, locale=work.language, limit=1)
-        if ranking.matches and decide(ranking.confidence) in ("direct", "compose"):
-            found.setdefault(ranking.matches[0].faq_id, ranking.matches[0])
+        ranking = search(part, locale=work.language, limit=1, said=_said(work.question))
+        decision = decide(ranking.confidence) if ranking.matches else "handoff"
+        if decision in ("direct", "compose"):
+            found.setdefault(ranking.matches[0].key, ranking.matches[0])
+            sure.append(decision == "direct" and same_language(ranking.matches[0].locale, work.language))
+        elif decision == "handoff" and part.endswith(("?", "？", "؟")):
+            unknown.append(part)
     work.trace["questions"] = len(parts)
-    if len(found) > 1:
-        work.several = True
-        work.sources = list(found.values())
+    work.trace["parts"] = {"sure": sum(sure), "found": len(found), "unknown": len(unknown)}
+    work.all_sure = bool(sure) and all(sure) and len(sure) + len(unknown) == len(parts)
+    work.several = len(found) > 1 or bool(found and unknown)
+    if work.several or work.all_sure:
+        work.sources, work.unknown = list(found.values()), unknown
 
 
 def _decide(work: _Work) -> None:
@@ -126,7 +157,9 @@ def _decide(work: _Work) -> None:
     decision = decide(work.confidence) if work.sources else "handoff"
     follow_up = bool(work.question.history) and points_back(work.question.text)
     if work.several:
-        decision, work.reason = "compose", "several_questions"
+        decision, work.reason = ("direct" if work.all_sure else "compose"), "several_questions"
+    elif work.all_sure:  # of one entry: the question is put in two ways
+        decision, work.reason = "direct", "confident"
     elif follow_up and decision != "direct" and work.confidence >= _FOLLOW_UP_AT:
         decision, work.reason = "compose", "follow_up"
     elif decision == "direct" and not work.same_language:
@@ -138,7 +171,7 @@ def _decide(work: _Work) -> None:
 
 def _without_model(work: _Work) -> Answer:
     if work.decision == "direct":
-        return _quote(work, work.sources[:1])
+        return _quote(work, work.sources if work.several else work.sources[:1])
     if work.decision == "clarify":
         return _end(work, text=phrase("clarify", language=work.language), choices=_choices(work, among=work.sources))
     return _end(work, text=_unknown_text(work))
@@ -201,8 +234,11 @@ def _ended(work: _Work, composed: Composed, *, ttft_ms: float | None) -> Answer:
         finish = output.finish_reason
         if finish == "cancelled" and composed.outcome == "written":
             finish = "stop"  # we stopped at NO_ANSWER after some text; the customer did not
-        citations = [_citation(match, number=number) for number, match in composed.cited.items()]
-        return _end(work, text=composed.text, citations=citations, output=output, finish_reason=finish, ttft_ms=ttft_ms)
+        citations = [
+            _citation(match, number=number, quotes=composed.quotes_of(number)) for number, match in composed.cited.items()
+        ]
+        text = _with_unknown(work, composed.text) if composed.outcome == "written" else composed.text
+        return _end(work, text=text, citations=citations, output=output, finish_reason=finish, ttft_ms=ttft_ms)
     if composed.outcome == "no_answer":
         return _declined(work, output=output)
     # What was cancelled in the queue has written nothing that could tell which source to quote.
@@ -252,7 +288,12 @@ def _quote(work: _Work, matches: Sequence[Match], *, output: GenerationOutput | 
         intro = phrase("source", language=work.language, of_language=match.locale) + "\n\n" if foreign else ""
         parts.append(intro + match.answer)
     citations = [_citation(match, number=number) for number, match in enumerate(matches, start=1)]
-    return _end(work, text="\n\n".join(parts), citations=citations, output=output)
+    return _end(work, text=_with_unknown(work, "\n\n".join(parts)), citations=citations, output=output)
+
+
+def _with_unknown(work: _Work, text: str) -> str:
+    """Say that a part of the message stays without an answer, rather than pass it over."""
+    return f"{text}\n\n{phrase('partly', language=work.language)}" if work.unknown else text
 
 
 def _end(
@@ -287,6 +328,7 @@ def _trace_of(composed: Composed) -> dict[str, Any]:
     return {
         "outcome": composed.outcome,
         "withheld": composed.withheld,
+        "support": composed.support,
         "finish_reason": output.finish_reason,
         "error_code": output.error_code,
         "model": output.model_version,
@@ -309,8 +351,9 @@ def _unknown_text(work: _Work) -> str:
     return phrase("unknown", language=language)
 
 
-def _citation(match: Match, *, number: int) -> Citation:
-    return Citation(number=number, key=match.key, title=match.question, faq_id=match.faq_id, revision=match.revision)
+def _citation(match: Match, *, number: int, quotes: tuple[str, ...] = ()) -> Citation:
+    title = match.title if isinstance(match, Titled) else match.question
+    return Citation(number=number, key=match.key, title=title, faq_id=match.faq_id, revision=match.revision, quotes=quotes)
 
 
 def _ms_since(moment: float) -> float:

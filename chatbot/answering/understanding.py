@@ -50,6 +50,14 @@ _POINTS_BACK = re.compile(
     r"|\b(?:it|its|that|this|those|these|them|they|one|ones|there|same|instead|else|either|too)\b",
     re.I,
 )
+# Where a second question begins without a mark between: "how long does it take and what does it cost".
+_SECOND_QUESTION = re.compile(
+    r",?;?\s+(?:(?:and|also|plus|und|et|y|e)(?:\s+(?:also|then|please|auch|aussi))?,?)\s+(?=(?:how|what|when|where|who|which|why|can|could|do|"
+    r"does|is|are|will|may|should|wie|was|wann|wo|kann|welche|comment|quand|où|quel|combien|cómo|cuándo|dónde|cuánto|puedo)\b)"
+    r"|[，,；;]\s?(?=(?:还有|還有|另外|以及|而且|顺便|順便|并且|並且))|(?:还想问|還想問|另外问|顺便问)",
+    re.I,
+)
+_MIN_PART_WORDS = 3
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _WIDE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
@@ -62,9 +70,16 @@ def asks_for_person(text: str) -> bool:
 
 
 def split_questions(text: str) -> list[str]:
-    """Return the separate questions of a message, at most three; one element where it asks only one thing."""
+    """Return the separate questions of a message, at most three; one element where it asks only one thing.
+
+    Marks part them, or words as in "what does it cost and can I pay by card"; of the latter each part must be long enough to ask.
+    """
     parts = [part.strip() for part in sentences(text)]
     asked = [part for part in parts if part.rstrip("\"'” ").endswith(("?", "？", "؟")) and _length(part) >= 2]
+    if len(asked) < 2:
+        asked = [part.strip() for part in _SECOND_QUESTION.split(asked[0] if asked and len(parts) == 1 else text)]
+        if not all(_length(part) >= _MIN_PART_WORDS for part in asked):
+            return [text]
     return asked[:MAX_QUESTIONS] if len(asked) >= 2 else [text]
 
 

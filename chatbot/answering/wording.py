@@ -6,10 +6,10 @@ from typing import Literal
 
 from chatbot.answering.language import NAMES
 
-Phrase = Literal["clarify", "unknown", "person", "source"]
+Phrase = Literal["clarify", "unknown", "person", "source", "partly"]
 
 # clarify: before the offered questions. unknown: nothing is known. person: a person was asked for. source: before a text that
-# exists only in another language ({language}, in English, names it).
+# exists only in another language ({language}, in English, names it). partly: after the answer to some of several questions.
 _TEXTS: dict[Phrase, dict[str, str]] = {
     "clarify": {
         "en": "I want to be sure I answer the right question. Did you mean one of these?",
@@ -61,6 +61,23 @@ _TEXTS: dict[Phrase, dict[str, str]] = {
         "ru": "Конечно. Здесь можно поговорить с сотрудником.",
         "ar": "بالتأكيد. يمكنك التحدث مع موظف هنا.",
         "he": "בוודאי. אפשר לדבר כאן עם נציג.",
+    },
+    "partly": {
+        "en": "To your other question I have no answer. A person can help with it.",
+        "zh-hans": "您的另一个问题我没有找到答案，可以请人工客服帮忙。",
+        "zh-hant": "您的另一個問題我沒有找到答案，可以請真人客服幫忙。",
+        "ja": "もう一つのご質問にはお答えできません。担当者がお手伝いできます。",
+        "ko": "다른 질문에 대한 답은 찾지 못했습니다. 상담원이 도와드릴 수 있습니다.",
+        "de": "Auf Ihre andere Frage habe ich keine Antwort. Ein Mensch kann dabei helfen.",
+        "fr": "Je n'ai pas de réponse à votre autre question. Une personne peut vous aider.",
+        "es": "No tengo respuesta a su otra pregunta. Una persona puede ayudarle.",
+        "it": "Non ho una risposta all'altra domanda. Una persona può aiutarla.",
+        "pt": "Não tenho resposta à sua outra pergunta. Uma pessoa pode ajudar.",
+        "nl": "Op uw andere vraag heb ik geen antwoord. Een medewerker kan u helpen.",
+        "pl": "Na drugie pytanie nie mam odpowiedzi. Pracownik może pomóc.",
+        "ru": "На другой ваш вопрос у меня нет ответа. Вам поможет сотрудник.",
+        "ar": "ليست لدي إجابة عن سؤالك الآخر. يمكن لموظف مساعدتك.",
+        "he": "לשאלה השנייה אין לי תשובה. נציג יכול לעזור.",
     },
     "source": {
         "en": "This is what our help pages say (in {language}):",

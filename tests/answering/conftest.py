@@ -66,8 +66,12 @@ class FakeSearch:
     def __init__(self, *rules: tuple[str, Ranked]) -> None:
         self.rules = rules
         self.calls: list[tuple[str, str, tuple[str, ...]]] = []
+        self.said: tuple[str, ...] = ()
 
-    def __call__(self, text: str, *, locale: str, limit: int = 5, context: Sequence[str] = ()) -> Ranked:
+    def __call__(
+        self, text: str, *, locale: str, limit: int = 5, context: Sequence[str] = (), said: Sequence[str] = ()
+    ) -> Ranked:
+        self.said = tuple(said)
         self.calls.append((text, locale, tuple(context)))
         query = " ".join([*context, text]).lower()
         for piece, ranked in self.rules:

@@ -23,7 +23,7 @@ from chatbot.answering.numerals import readings, with_digits
         ("１５％ ٢٥", "15% 25"),
         ("1.5万元", "15000元"),
         ("5k", "5000"),
-        ("十分满意，千万不要，一个问题，一下，第二天", "十分满意,千万不要,一个问题,一下,第二天"),
+        ("十分满意，千万不要，一个问题，一下，第二天", "十分满意, 千万不要, 一个问题, 一下, 第二天"),
     ],
 )
 def test_rewrites_numbers_in_digits(text: str, digits: str) -> None:

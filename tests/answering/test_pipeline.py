@@ -187,16 +187,78 @@ def test_whole_question_is_quoted_whatever_was_said(run: Run) -> None:
     assert found.decision == "direct"
 
 
-def test_several_questions_are_answered_from_all_their_sources(run: Run) -> None:
+def test_several_questions_are_composed_from_all_their_sources(run: Run) -> None:
     search = FakeSearch(
-        ("cost? when", Ranked((DELIVERY,), FAIR)), ("cost", Ranked((DELIVERY,), SURE)), ("open", Ranked((HOURS,), SURE))
+        ("cost? when", Ranked((DELIVERY,), FAIR)), ("cost", Ranked((DELIVERY,), SURE)), ("open", Ranked((HOURS,), FAIR))
     )
     engine = FakeEngine(["Delivery costs $4.90 [1]. We close at 5 pm on Saturday [2]."])
     found = last(run("What does delivery cost? When are you open?", search=search, engine=engine))
     assert [c.key for c in found.citations] == ["delivery-cost", "hours"]
-    assert found.trace["reason"] == "several_questions"
+    assert (found.decision, found.trace["reason"]) == ("compose", "several_questions")
     busy = last(run("What does delivery cost? When are you open?", search=search, engine=FakeEngine(busy=True)))
     assert busy.text == f"{DELIVERY.answer}\n\n{HOURS.answer}"
+
+
+@pytest.mark.parametrize(
+    "text", ["What does delivery cost? When are you open?", "what does delivery cost and when are you open on a saturday"]
+)
+def test_several_sure_questions_are_quoted_at_once(run: Run, text: str) -> None:
+    search = FakeSearch(
+        ("cost? when", Ranked((DELIVERY,), FAIR)),
+        ("cost and", Ranked((DELIVERY,), VAGUE)),
+        ("cost", Ranked((DELIVERY,), SURE)),
+        ("open", Ranked((HOURS,), SURE)),
+    )
+    engine = FakeEngine()
+    found = last(run(text, search=search, engine=engine))
+    assert (found.decision, found.text) == ("direct", f"{DELIVERY.answer}\n\n{HOURS.answer}")
+    assert [(c.number, c.key) for c in found.citations] == [(1, "delivery-cost"), (2, "hours")]
+    assert engine.requests == []
+
+
+def test_sure_wordings_of_one_question_are_quoted_once(run: Run) -> None:
+    search = FakeSearch(("cost? is", Ranked((HOURS, DELIVERY), VAGUE)), ("", Ranked((DELIVERY,), SURE)))
+    found = last(run("What does delivery cost? Is delivery free from $60?", search=search, engine=FakeEngine()))
+    assert (found.decision, found.text) == ("direct", DELIVERY.answer)
+
+
+def test_model_that_strays_from_its_passages_has_no_answer(run: Run) -> None:
+    engine = FakeEngine(["There are noodles, dumplings and grilled seafood around the corner."])
+    found = last(run("what good food is nearby", search=search_for(DELIVERY, FAIR), engine=engine))
+    assert (found.decision, found.trace["reason"]) == ("handoff", "model_declined")
+    assert "noodles" not in found.text
+
+
+def test_part_that_nothing_answers_is_admitted(run: Run) -> None:
+    search = FakeSearch(
+        ("cost? do", Ranked((DELIVERY,), FAIR)), ("cost", Ranked((DELIVERY,), SURE)), ("boats", Ranked((HOURS,), NONE))
+    )
+    found = last(run("What does delivery cost? Do you sell boats?", search=search, engine=FakeEngine()))
+    assert found.decision == "direct"
+    assert found.text == f"{DELIVERY.answer}\n\nTo your other question I have no answer. A person can help with it."
+
+
+def test_messages_without_an_answer_yet_are_read_together(run: Run) -> None:
+    search = search_for(HOURS, SURE)
+    history = [("user", "Hello"), ("assistant", "Hi!"), ("user", "about your shop"), ("user", "the one in town")]
+    run("when is it open", search=search, engine=FakeEngine(), history=history)
+    assert search.calls[0][2] == ("Hello", "about your shop the one in town")
+    assert search.said == ("Hello", "Hi!", "about your shop", "the one in town")
+
+
+def test_citations_quote_the_sentences_they_rest_on(run: Run) -> None:
+    engine = FakeEngine(
+        ["It costs $4.90 to have it delivered [1]. Delivery takes 2 to 4 business days [1]. You have 30 days [2]."]
+    )
+    found = last(run("what do i pay for shipping", search=search_for(DELIVERY, FAIR, RETURNS), engine=engine))
+    first, second = found.citations
+    assert first.quotes == ("Delivery costs $4.90.", "It takes 2 to 4 business days.")
+    assert (second.key, second.quotes) == ("returns", ("You have 30 days.",))
+    assert [(item["key"], item["revision"], item["citation"]) for item in found.trace["support"]] == [
+        ("delivery-cost", 1, 1),
+        ("delivery-cost", 1, 1),
+        ("returns", 1, 2),
+    ]
 
 
 @pytest.mark.parametrize(("confidence", "decision"), [(SURE, "direct"), (FAIR, "direct"), (VAGUE, "clarify"), (NONE, "handoff")])

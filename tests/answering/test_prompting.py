@@ -19,7 +19,7 @@ def build(
 def test_all_prompts_start_with_the_same_short_system_text() -> None:
     first, second = build("When?")[0], build("运费？", language="zh-hans")[0]
     assert first == second and first.role == "system"
-    assert estimate_tokens([first]) <= 250
+    assert estimate_tokens([first]) <= 340  # read once, then kept by the engine
 
 
 def test_passages_are_numbered_and_the_language_is_named() -> None:

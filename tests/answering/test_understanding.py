@@ -52,6 +52,23 @@ def test_separate_questions_are_separated() -> None:
     assert split_questions("Hi? How much is shipping") == ["Hi? How much is shipping"]
 
 
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("how long does delivery take and how do i get an invoice", ["how long does delivery take", "how do i get an invoice"]),
+        ("What does express cost, and can I pay with GrabPay?", ["What does express cost", "can I pay with GrabPay?"]),
+        ("怎么退一件外套，还有保修期是多久", ["怎么退一件外套", "还有保修期是多久"]),
+    ],
+)
+def test_questions_joined_by_words_are_separated(text: str, parts: list[str]) -> None:
+    assert split_questions(text) == parts
+
+
+@pytest.mark.parametrize("text", ["Can I park and ride?", "How and when", "bread and butter", "I want it and how"])
+def test_other_uses_of_and_are_not_separated(text: str) -> None:
+    assert split_questions(text) == [text]
+
+
 @pytest.mark.parametrize("text", ["and how much is that?", "What about Sundays?", "那周日呢？", "red ones?", "Is it waterproof?"])
 def test_dependent_messages_point_back(text: str) -> None:
     assert points_back(text)

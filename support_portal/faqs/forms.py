@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.core.files.uploadedfile import UploadedFile
+from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
 
+from chatbot.documents.reading.blocks import ReadingFailed
+from chatbot.documents.reading.sandbox import sheet_as_csv
 from chatbot.errors import InvalidInput
 from chatbot.knowledge.faq_files import MAX_FILE_BYTES, format_of
 from chatbot.knowledge.models import MAX_ANSWER_CHARS, MAX_CATEGORY_CHARS, MAX_KEY_CHARS, MAX_QUESTION_CHARS, Faq
+from support_portal.faqs.listing import editors
+
+_MOMENT_FORMATS = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"]
+
+
+def _moment() -> forms.DateTimeInput:
+    return forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
 
 
 class FaqForm(forms.Form):
@@ -45,31 +55,96 @@ class FaqForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 12, "dir": "auto"}),
     )
 
+    valid_from = forms.DateTimeField(required=False, widget=_moment(), input_formats=_MOMENT_FORMATS)
+    valid_until = forms.DateTimeField(required=False, widget=_moment(), input_formats=_MOMENT_FORMATS)
+    owner = forms.ChoiceField(required=False, help_text="Who looks after it.")
+    note = forms.CharField(
+        max_length=150,
+        required=False,
+        help_text="Why, for the reviewer and the history.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
     def __init__(self, *args: Any, faq: Faq | None = None, **kwargs: Any) -> None:
         """faq: the one that is edited; links and files know it by its key and language, so these stay."""
         super().__init__(*args, **kwargs)
+        people = {str(user.pk): user.display_name for user in editors()}
+        if faq and faq.owner_id and str(faq.owner_id) not in people:
+            people[str(faq.owner_id)] = f"{getattr(faq.owner, 'display_name', '')} (no longer an editor)"
+        owner = self.fields["owner"]
+        assert isinstance(owner, forms.ChoiceField)
+        owner.choices = [("", "Nobody"), *people.items()]
         for name in ("key", "locale") if faq else ():
             self.fields[name].disabled = True
             self.fields[name].help_text = ""
             self.initial[name] = getattr(faq, name)
 
+    def clean_owner(self) -> int | None:
+        return int(self.cleaned_data["owner"]) if self.cleaned_data["owner"] else None
+
     def clean_phrasings(self) -> list[str]:
         return [line.strip() for line in self.cleaned_data["phrasings"].splitlines() if line.strip()]
+
+
+class BulkForm(forms.Form):
+    """What is done with the ticked FAQs. faqs: "id:revision" each, with commas between them."""
+
+    action = forms.ChoiceField(choices=[(name, name) for name in ("publish", "archive", "category", "owner")])
+    faqs = forms.CharField(max_length=400_000)
+    category = forms.CharField(
+        max_length=MAX_CATEGORY_CHARS, required=False, widget=forms.TextInput(attrs={"list": "categories", "autocomplete": "off"})
+    )
+    owner = forms.ChoiceField(required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        owner = self.fields["owner"]
+        assert isinstance(owner, forms.ChoiceField)
+        owner.choices = [("", "Nobody"), *((str(user.pk), user.display_name) for user in editors())]
+
+    def clean_faqs(self) -> dict[int, int]:
+        return revisions_in(self.cleaned_data["faqs"].split(","))
+
+    @property
+    def value(self) -> str:
+        """What the action sets."""
+        return str(self.cleaned_data.get(self.cleaned_data["action"], ""))
+
+
+def revisions_in(ticked: Iterable[str]) -> dict[int, int]:
+    """Read "id:revision" texts; what is none is passed over."""
+    pairs = (text.split(":") for text in ticked)
+    return {
+        int(pair[0]): int(pair[1])
+        for pair in pairs
+        if len(pair) == 2 and all(part.isascii() and part.isdigit() and len(part) < 10 for part in pair)
+    }
 
 
 class ImportForm(forms.Form):
     file = forms.FileField(
         label="File",
-        help_text="JSONL or CSV, at most 20 MB, with key, locale, category, question, phrasings and answer.",
-        widget=forms.ClearableFileInput(attrs={"accept": ".jsonl,.ndjson,.csv"}),
+        help_text="JSONL, CSV or an XLSX sheet, at most 20 MB, with key, locale, category, question, phrasings and answer.",
+        widget=forms.ClearableFileInput(attrs={"accept": ".jsonl,.ndjson,.csv,.xlsx"}),
     )
 
     def clean_file(self) -> UploadedFile[bytes]:
         file: UploadedFile[bytes] = self.cleaned_data["file"]
         if (file.size or 0) > MAX_FILE_BYTES:
             raise forms.ValidationError("This file is larger than 20 MB. Split it into smaller ones.")
+        if (file.name or "").lower().endswith(".xlsx"):
+            return _as_csv(file)
         try:
             format_of(file.name or "")
         except InvalidInput as error:
             raise forms.ValidationError(error.message) from error
         return file
+
+
+def _as_csv(file: UploadedFile[bytes]) -> UploadedFile[bytes]:
+    """The first sheet of a spreadsheet, read in a process of its own, as a file the import knows; lines keep their numbers."""
+    name = file.name or ""
+    try:
+        return SimpleUploadedFile(f"{name[:-5]}.csv", sheet_as_csv(file.read(), name=name).encode())
+    except ReadingFailed as failure:
+        raise forms.ValidationError(failure.message) from failure

@@ -15,9 +15,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from chatbot.errors import ChatbotError
 from chatbot.knowledge.faq_files import Format, format_of
-from chatbot.knowledge.importing import export_faqs, import_faqs
+from chatbot.knowledge.importing import PlannedFaq, export_faqs, import_faqs
 from support_portal.accounts.models import User
 from support_portal.accounts.roles import requires
+from support_portal.faqs.differences import Line, differences
 from support_portal.faqs.forms import ImportForm
 from support_portal.faqs.pending_import import forget_upload, keep_upload, kept_upload
 
@@ -42,6 +43,8 @@ def upload(request: HttpRequest) -> HttpResponse:
     context = {
         "section": "faqs",
         "report": report,
+        "planned": [(planned, _parts_of(planned)) for planned in report.shown],
+        "more": report.created + report.changed - len(report.shown),
         "token": token,
         "format": file_format,
         "file_name": file.name,
@@ -56,7 +59,12 @@ def confirm(request: HttpRequest) -> HttpResponse:
     user, token = cast(User, request.user), request.POST.get("token", "")
     file_format = _format(request.POST.get("format", ""))
     try:
-        report = import_faqs(kept_upload(token, user_id=user.pk), format=file_format, author=user, dry_run=False)
+        report = import_faqs(
+            kept_upload(token, user_id=user.pk),
+            format=file_format,
+            author=user,
+            expected_mark=request.POST.get("mark", "") or "none",
+        )
     except ChatbotError as error:
         messages.error(request, f"Nothing was imported: {error.message}")
         return redirect("faqs:import")
@@ -64,7 +72,10 @@ def confirm(request: HttpRequest) -> HttpResponse:
         messages.error(request, "Nothing was imported: the FAQs have changed since you looked. Please choose the file again.")
         return redirect("faqs:import")
     forget_upload(token, user_id=user.pk)
-    messages.success(request, f"Imported: {report.created} new, {report.changed} changed, {report.unchanged} as they were.")
+    waits = f" {report.for_review} wait for a review." if report.for_review else ""
+    messages.success(
+        request, f"Imported: {report.created} new, {report.changed} changed, {report.unchanged} as they were.{waits}"
+    )
     return redirect("faqs:list")
 
 
@@ -80,6 +91,21 @@ def export(request: HttpRequest) -> HttpResponseBase:
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+def _parts_of(planned: PlannedFaq) -> list[tuple[str, list[Line]]]:
+    """What the file changes of a FAQ, field by field; nothing for a new one, which is shown as it is."""
+    if planned.before is None:
+        return []
+    before, after = planned.before, planned.after
+    fields = [
+        ("Status", planned.status_before, planned.status_after),
+        ("Category", before.category, after.category),
+        ("Question", before.question, after.question),
+        ("Other ways to ask it", "\n".join(before.phrasings), "\n".join(after.phrasings)),
+        ("Answer", before.answer, after.answer),
+    ]
+    return [(name, lines) for name, old, new in fields if (lines := differences(old, new))]
 
 
 def _format(value: str) -> Format:

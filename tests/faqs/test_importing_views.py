@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import redis
@@ -13,7 +14,8 @@ from django.http import StreamingHttpResponse
 from django.test import AsyncClient, Client
 
 from chatbot import runtime
-from chatbot.knowledge import faq_files
+from chatbot.knowledge import authoring, faq_files
+from chatbot.knowledge.content import FaqText
 from chatbot.knowledge.models import Faq
 from support_portal.accounts.models import User
 from support_portal.faqs import forms
@@ -47,6 +49,11 @@ def _token(text: str) -> str:
     return text.split('name="token" value="')[1].split('"')[0]
 
 
+def _confirmed(text: str, kind: str = "jsonl") -> dict[str, str]:
+    """The form of the preview page as a browser sends it."""
+    return {"token": _token(text), "format": kind, "mark": text.split('name="mark" value="')[1].split('"')[0]}
+
+
 def _upload(client: Client, text: str, name: str = "faqs.jsonl") -> str:
     return client.post("/faqs/import/", {"file": _file(text, name)}).content.decode()
 
@@ -54,7 +61,7 @@ def _upload(client: Client, text: str, name: str = "faqs.jsonl") -> str:
 def test_a_file_is_looked_at_and_then_imported(editor: Client, erin: User) -> None:
     shown = _upload(editor, _line("a") + _line("b"))
     assert "<dt>new</dt><dd>2</dd>" in shown and Faq.objects.count() == 0
-    response = editor.post("/faqs/import/confirm/", {"token": _token(shown), "format": "jsonl"}, follow=True)
+    response = editor.post("/faqs/import/confirm/", _confirmed(shown), follow=True)
     assert "Imported: 2 new, 0 changed, 0 as they were." in response.content.decode()
     assert Faq.objects.get(key="a").revisions.get().author == erin
     shown = _upload(editor, _line("a") + _line("b", answer="Another."))
@@ -105,11 +112,40 @@ def test_only_what_one_has_looked_at_oneself_can_be_confirmed(editor: Client, om
 
 
 def test_an_upload_can_be_confirmed_once(editor: Client) -> None:
-    token = _token(_upload(editor, _line("a")))
+    form = _confirmed(_upload(editor, _line("a")))
     for _ in range(2):
-        editor.post("/faqs/import/confirm/", {"token": token, "format": "jsonl"})
+        editor.post("/faqs/import/confirm/", form)
     assert Faq.objects.get().revision == 1
     assert runtime.valkey().keys("faq-import:*") == []
+
+
+def test_the_preview_names_what_changes_and_how(editor: Client) -> None:
+    editor.post("/faqs/import/confirm/", _confirmed(_upload(editor, _line("a"))))
+    shown = _upload(editor, _line("a", answer="Another thing.") + _line("b"))
+    assert '<li class="removed">A thing.</li>' in shown and '<li class="added">Another thing.</li>' in shown
+    assert "What is b?" in shown and "and 1 more" not in shown
+
+
+def test_what_was_edited_after_the_look_is_not_overwritten(editor: Client, omar: User) -> None:
+    editor.post("/faqs/import/confirm/", _confirmed(_upload(editor, _line("a"))))
+    form = _confirmed(_upload(editor, _line("a", answer="From the file.")))
+    faq = Faq.objects.get()
+    authoring.edit_faq(faq.pk, text=FaqText(question="What is a?", answer="By hand."), expected_revision=1, author=omar)
+    text = editor.post("/faqs/import/confirm/", form, follow=True).content.decode()
+    assert "Nothing was imported: Some of these FAQs have been changed since you looked" in text
+    text = editor.post("/faqs/import/confirm/", form | {"mark": ""}, follow=True).content.decode()
+    assert "Nothing was imported" in text and Faq.objects.get().answer == "By hand."
+
+
+def test_an_import_by_hand_waits_for_a_second_person_where_one_is_asked_for(editor: Client, settings: Any) -> None:
+    editor.post("/faqs/import/confirm/", _confirmed(_upload(editor, _line("a"))))
+    settings.FAQ_SECOND_PAIR_OF_EYES = True
+    shown = _upload(editor, _line("a", answer="Another.") + _line("b"))
+    assert "2 of them wait for a review" in shown
+    editor.post("/faqs/import/confirm/", _confirmed(shown))
+    known, new = Faq.objects.order_by("key")
+    assert (known.answer, known.status, known.change_status) == ("A thing.", "published", "review")
+    assert (new.answer, new.status) == ("A thing.", "review")
 
 
 def test_without_redis_the_file_cannot_wait(editor: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +159,7 @@ def test_without_redis_the_file_cannot_wait(editor: Client, monkeypatch: pytest.
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
 def test_what_is_exported_imports_as_unchanged(editor: Client, kind: str) -> None:
     shown = _upload(editor, _line("a", question="=1+1 what?") + _line("b", locale="zh-hans", answer="好。\n\n- 一"))
-    editor.post("/faqs/import/confirm/", {"token": _token(shown), "format": "jsonl"})
+    editor.post("/faqs/import/confirm/", _confirmed(shown))
     response = editor.get("/faqs/export/", {"format": kind})
     assert isinstance(response, StreamingHttpResponse)
     assert response["Content-Disposition"].startswith('attachment; filename="faqs-') and response["Content-Disposition"].endswith(

@@ -117,8 +117,8 @@ def test_search_and_filters(editor: Client, query: dict[str, str], found: set[st
 def test_the_list_costs_the_same_for_many(editor: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     for number in range(views.PAGE_FAQS + 5):
         _faq(f"faq-{number}")
-    # session, user, count, page, locales, categories
-    with django_assert_num_queries(6):
+    # session, user, count, ids of the page, page, found, used, owners, locales, categories
+    with django_assert_num_queries(10):
         text = editor.get("/faqs/?q=faq").content.decode()
     assert "Page 1 of 2" in text and "?q=faq&amp;page=2" in text and "55 FAQs found" in text
 
@@ -152,7 +152,12 @@ def test_what_cannot_be_saved_is_told_and_the_typed_text_stays(editor: Client, c
 
 def test_editing_keeps_the_status_and_the_key(editor: Client) -> None:
     faq = _faq()
-    assert editor.post(f"/faqs/{faq.pk}/", _typed(faq, answer="Within 60 days.", key="other", locale="fr")).status_code == 302
+    assert (
+        editor.post(
+            f"/faqs/{faq.pk}/", _typed(faq, answer="Within 60 days.", key="other", locale="fr", action="publish")
+        ).status_code
+        == 302
+    )
     faq.refresh_from_db()
     assert (faq.answer, faq.status, faq.key, faq.locale, faq.revision) == ("Within 60 days.", "published", "returns", "en", 2)
 
@@ -184,7 +189,7 @@ def test_a_conflict_keeps_the_typed_text_and_says_who_was_quicker(editor: Client
     faq.refresh_from_db()
     assert faq.answer == "Within 14 days."
     assert 'name="expected_revision" value="2"' in text
-    assert editor.post(f"/faqs/{faq.pk}/", _typed(faq, answer="Within 99 days.")).status_code == 302
+    assert editor.post(f"/faqs/{faq.pk}/", _typed(faq, answer="Within 99 days.", action="publish")).status_code == 302
     assert Faq.objects.get().answer == "Within 99 days."
 
 
@@ -197,7 +202,7 @@ def test_a_form_without_a_usable_revision_is_a_conflict(editor: Client, revision
 
 def test_history_shows_who_changed_what_and_restores(editor: Client, erin: User) -> None:
     faq = _faq()
-    editor.post(f"/faqs/{faq.pk}/", _typed(faq, answer="Within **60 days**.", phrasings="send it back\nrefund"))
+    editor.post(f"/faqs/{faq.pk}/", _typed(faq, answer="Within **60 days**.", phrasings="send it back\nrefund", action="publish"))
     text = editor.get(f"/faqs/{faq.pk}/history/").content.decode()
     assert "Erin" in text and "The system" in text
     assert '<li class="removed">Within **30 days**.</li>' in text and '<li class="added">Within **60 days**.</li>' in text

@@ -41,9 +41,19 @@ EVENTS: dict[str, frozenset[str]] = {
     "version.followed": frozenset({"version", "previous", "load_ms"}),
     "version.not_followed": frozenset({"version", "code"}),
     "version.forgotten": frozenset({"version"}),
+    "document.enqueue_failed": frozenset({"error"}),
+    "document.ready": frozenset({"document", "revision", "kind", "pages", "passages", "read_ms", "total_ms"}),
+    "document.failed": frozenset({"document", "revision", "code"}),
+    "document.deleted": frozenset({"document", "revision"}),
+    "document.suggested": frozenset({"document", "asked", "drafts", "total_ms"}),
     "knowledge.enqueue_failed": frozenset({"error"}),
     "knowledge.indexed": frozenset({"version", "faqs", "phrasings", "embedded", "total_ms"}),
+    "knowledge.calibrated": frozenset({"version", "sample", "direct_at", "compose_at", "total_ms"}),
+    "knowledge.drifted": frozenset({"questions", "index"}),
     "knowledge.imported": frozenset({"created", "changed", "unchanged", "errors"}),
+    "quality.enqueue_failed": frozenset({"error"}),
+    "questions.ran": frozenset({"run", "kind", "questions", "total_ms"}),
+    "gaps.gathered": frozenset({"questions", "new", "gaps", "total_ms"}),
 }
 
 # An identifier, an enum value or a class name; nothing a customer could have typed as a sentence.

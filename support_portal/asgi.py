@@ -10,7 +10,12 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "support_portal.settings")
 django_application = get_asgi_application()
 
-from support_portal.chat.origins import TrustedOrigins  # noqa: E402  (needs the settings that get_asgi_application has loaded)
+from django.conf import settings  # noqa: E402  (needs the settings that get_asgi_application has loaded)
+
+from support_portal.body_limit import limit_body  # noqa: E402
+from support_portal.chat.origins import TrustedOrigins  # noqa: E402
 from support_portal.chat.routing import websocket_urlpatterns  # noqa: E402
 
-application = ProtocolTypeRouter({"http": django_application, "websocket": TrustedOrigins(URLRouter(websocket_urlpatterns))})
+# A form has some bytes around its file.
+http_application = limit_body(django_application, max_bytes=settings.DOCUMENT_MAX_BYTES + 2 * 1024 * 1024)
+application = ProtocolTypeRouter({"http": http_application, "websocket": TrustedOrigins(URLRouter(websocket_urlpatterns))})

@@ -47,6 +47,7 @@ def load_model(sender: str, instance: Any, **kwargs: Any) -> None:
     from django.conf import settings  # Django is set up only now.
 
     from chatbot import runtime
+    from chatbot.documents import search as documents
     from chatbot.engine.requests import EngineError
     from chatbot.knowledge import retrieval
     from chatbot.releases import following
@@ -57,6 +58,7 @@ def load_model(sender: str, instance: Any, **kwargs: Any) -> None:
         engine = runtime.engine()
         following.start()
         retrieval.search("warm up", locale=settings.LANGUAGE_CODE)
+        documents.warm_up()
     except EngineError as error:
         logger.critical("The model does not load (%s): %s", error.code, error)
         raise SystemExit(78) from error
@@ -65,9 +67,17 @@ def load_model(sender: str, instance: Any, **kwargs: Any) -> None:
 
 def warm_embedder() -> None:
     """Load the embedder at the general worker's start, so that the first publishing does not wait for it."""
-    from chatbot.engine.embedder import default_embedder
+    from chatbot.knowledge.embedding import default_embedder
 
     default_embedder().encode(["warm up"])
+
+
+@app.task(name="insights.report_drift", ignore_result=True)
+def report_drift() -> None:
+    """Once a day: do customers' questions still look like what the confidence was calibrated for?"""
+    from chatbot.insights import drift  # Django is set up only now.
+
+    drift.report_drift()
 
 
 @worker_ready.connect

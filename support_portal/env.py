@@ -28,6 +28,13 @@ def env_int(name: str, default: int, *, low: int, high: int) -> int:
     return int(value)
 
 
+def env_share(name: str, default: float, *, low: float, high: float) -> float:
+    text = env_str(name, str(default))
+    if not re.fullmatch(r"\d*\.?\d+", text) or not low <= float(text) <= high:
+        raise ImproperlyConfigured(f"{name} must be a number from {low} to {high}, not {text!r}.")
+    return float(text)
+
+
 def env_choice(name: str, default: str, choices: tuple[str, ...]) -> str:
     value = env_str(name, default)
     if value not in choices:

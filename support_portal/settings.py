@@ -9,7 +9,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from chatbot.company import load_company
-from support_portal.env import database_from_url, env_bool, env_choice, env_int, env_list, env_secret, env_str, env_url
+from support_portal.env import database_from_url, env_bool, env_choice, env_int, env_list, env_secret, env_share, env_str, env_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env_str("DATA_DIR", str(BASE_DIR / ".data"))).resolve()
@@ -74,9 +74,20 @@ REPLY_MAX_ATTEMPTS = 3
 REPLY_DEADLINE_S = env_int("REPLY_DEADLINE_S", 120, low=5, high=900)
 BROKER_VISIBILITY_S = 3600
 
+# ---- search
+# `packages`, a sentence-transformers folder, or several joined by `+`.
+EMBEDDER = env_str("EMBEDDER", "packages")
+# Of the answers that quote a FAQ without asking the model, this share may be wrong.
+ANSWER_ERROR_BUDGET = env_share("ANSWER_ERROR_BUDGET", 0.03, low=0.001, high=0.5)
+
+# ---- how the company works
+# Nobody publishes FAQ words that they wrote themselves.
+FAQ_SECOND_PAIR_OF_EYES = env_bool("FAQ_SECOND_PAIR_OF_EYES", False)
+
 # ---- limits
 MESSAGES_PER_MINUTE = env_int("MESSAGES_PER_MINUTE", 30, low=1, high=100_000)
 MAX_PENDING_REPLIES = 5
+DOCUMENT_MAX_BYTES = env_int("DOCUMENT_MAX_MB", 20, low=1, high=200) * 1024 * 1024
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -87,9 +98,12 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "csp",
     "chatbot.knowledge",
+    "chatbot.documents",
     "chatbot.conversations",
     "chatbot.learning",
     "chatbot.releases",
+    "chatbot.quality",
+    "chatbot.assist",
     "support_portal.accounts",
     "support_portal.demo_company",
     "support_portal.apps.SupportPortalConfig",
@@ -210,6 +224,11 @@ CELERY_TASK_ROUTES = {"conversations.reply": {"queue": "generation"}}
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
+    "catch-up-documents": {"task": "documents.catch_up", "schedule": 60.0, "options": {"expires": 60}},
+    "follow-validity": {"task": "knowledge.follow_validity", "schedule": 20.0, "options": {"expires": 20}},
+    "report-drift": {"task": "insights.report_drift", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
+    "gather-gaps": {"task": "quality.gather_gaps", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
+    "resume-runs": {"task": "quality.resume_runs", "schedule": 60.0, "options": {"expires": 60}},
     "refresh-index": {"task": "knowledge.refresh_index", "schedule": 300.0, "options": {"expires": 300}},
 }
 

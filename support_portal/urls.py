@@ -6,6 +6,8 @@ from support_portal import health
 urlpatterns = [
     path("", include("support_portal.chat.urls")),
     path("desk/", include("support_portal.desk.urls")),
+    path("faqs/", include("support_portal.quality.urls")),
+    path("faqs/documents/", include("support_portal.documents.urls")),
     path("faqs/", include("support_portal.faqs.urls")),
     path("people/", include("support_portal.accounts.people_urls")),
     path("accounts/", include("support_portal.accounts.urls")),

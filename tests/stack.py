@@ -27,8 +27,9 @@ HEALTHY_AFTER_S = Backoff().healthy_after_s
 # How a child of the demo is told apart by its command line.
 MARKS = {"web": "uvicorn", "generation": "generation@", "general": "general@", "valkey": "valkey-server", "beat": "beat"}
 
-# Leads to a composed answer, which the script writes: six sentences, three seconds.
-TWO_QUESTIONS = "How long does delivery take? And how do I get an invoice?"
+# Leads to a composed answer, which the script writes: six sentences, three seconds. Two of the questions are sure by themselves;
+# were the one between them so too, the published answers would be quoted.
+SEVERAL_QUESTIONS = "How long does delivery take? Is there a café in your store? And how do I get an invoice?"
 NAMES = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta"]
 SENTENCES = [f"Part {name} of the answer is here. [1]" for name in NAMES]
 SENTENCE_GAP_S = 0.5

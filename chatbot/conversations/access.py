@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from chatbot.conversations.models import Conversation, Message
+from chatbot.conversations.models import Citation, Conversation, Message
 from chatbot.errors import NotFound
 
 _NO_CONVERSATION = "This conversation does not exist or is not yours."
@@ -36,3 +36,8 @@ def access_conversation_as_staff(conversation_id: UUID) -> Conversation:
     if conversation is None:
         raise NotFound("This conversation does not exist.", code="conversation_not_found")
     return conversation
+
+
+def is_cited(key: str) -> bool:
+    """Whether any reply rests on this source: only then may customers open it."""
+    return Citation.objects.filter(key=key).exists()

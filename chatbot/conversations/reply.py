@@ -16,7 +16,7 @@ from chatbot.answering.answers import Answer, Progress, Question
 from chatbot.conversations import affinity, handoff, leases, publishing, transcripts
 from chatbot.conversations.leases import Claim
 from chatbot.conversations.models import Citation, Conversation, Generation, Message
-from chatbot.knowledge import retrieval
+from chatbot.documents.search import search_all
 from chatbot.protocol import MessageChanged
 from chatbot.telemetry import log_crash, log_event
 
@@ -79,7 +79,7 @@ def _write(work: Work, held: Claim) -> Answer:
     publisher.start()
     steps = pipeline.answer(
         work.question,
-        search=retrieval.search,
+        search=search_all,
         engine=runtime.engine(),
         should_stop=lambda: held.ended.is_set() or runtime.stopping.is_set(),
     )

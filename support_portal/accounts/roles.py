@@ -16,8 +16,8 @@ from support_portal.accounts.models import User
 
 RIGHTS: dict[str, frozenset[str]] = {
     User.Role.AGENT: frozenset({"read_conversations", "read_faqs"}),
-    User.Role.EDITOR: frozenset({"read_conversations", "read_faqs", "edit_faqs"}),
-    User.Role.ADMIN: frozenset({"read_conversations", "read_faqs", "edit_faqs", "manage_users"}),
+    User.Role.EDITOR: frozenset({"read_conversations", "read_faqs", "edit_faqs", "check_answers"}),
+    User.Role.ADMIN: frozenset({"read_conversations", "read_faqs", "edit_faqs", "check_answers", "manage_users"}),
 }
 
 Params = ParamSpec("Params")

@@ -18,6 +18,12 @@ _VALUES = {
     "<int:faq_id>": "1",
     "<int:user_id>": "1",
     "<int:number>": "1",
+    "<int:question_id>": "1",
+    "<int:gap_id>": "1",
+    "<int:document_id>": "1",
+    "<int:passage_id>": "1",
+    "<uuid:run_id>": "00000000-0000-4000-8000-000000000000",
+    "<slug:token>": "1-abc",
 }
 
 
@@ -52,6 +58,7 @@ def test_a_stranger_gets_nothing_but_the_sign_in(client: Client, path: str) -> N
 def test_every_role_has_its_rights_and_an_unknown_one_has_none(dana: User, erin: User, omar: User) -> None:
     assert set(RIGHTS) == set(User.Role.values)
     assert [may(user, "edit_faqs") for user in (dana, erin, omar)] == [False, True, True]
+    assert [may(user, "check_answers") for user in (dana, erin, omar)] == [False, True, True]
     assert [may(user, "manage_users") for user in (dana, erin, omar)] == [False, False, True]
     assert not may(omar, "fly")
     omar.is_active = False

@@ -14,7 +14,10 @@ from tests.stack import Stack
 
 WAIT_MS = 20_000
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-PAGES = ["/desk/", "/faqs/", "/faqs/add/", "/faqs/import/", "/people/", "/people/add/", "/accounts/password/"]
+PAGES = [
+    *["/desk/", "/faqs/", "/faqs/add/", "/faqs/import/", "/people/", "/people/add/", "/accounts/password/"],
+    *["/faqs/try/", "/faqs/questions/", "/faqs/questions/add/", "/faqs/changes/", "/faqs/gaps/"],
+]
 NewContext = Callable[..., BrowserContext]
 
 
@@ -105,4 +108,47 @@ def test_an_editor_sees_the_answer_while_writing_it(site: Stack, new_context: Ne
     page.get_by_label("Key").fill("sticker-price")
     page.get_by_role("button", name="Save draft").click()
     expect(page.get_by_role("status").first).to_contain_text("It is a draft")
+    assert problems == []
+
+
+def test_an_editor_is_warned_saves_by_keyboard_and_loses_nothing(site: Stack, new_context: NewContext) -> None:
+    page, problems = _signed_in(new_context(), site, "editor")
+    page.goto(site.url + "/faqs/?status=published&locale=en")
+    known = page.locator(".faq-table tbody a").first
+    question = known.inner_text()
+    known.click()
+    answer = page.get_by_role("textbox", name="Answer")
+    answer.fill(answer.input_value() + "\n\nAlso on Sundays.")
+    expect(page.locator("[data-unsaved]")).to_have_text("Not saved yet")
+    page.keyboard.press("Control+s")
+    expect(page.get_by_role("status").first).to_contain_text("Saved, not published")
+    expect(page.locator("[data-unsaved]")).to_have_text("")
+    assert _faults(page) == []
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Drop the change").click()
+    expect(page.get_by_role("status").first).to_contain_text("The unpublished change is dropped")
+    page.goto(site.url + "/faqs/add/")
+    page.get_by_label("Question").fill(question)
+    expect(page.locator(".near .badge").first).to_have_text("Near-duplicate")
+    assert _faults(page) == []
+    # The scripted model writes sentences about delivery, which are no phrasings: the page says so.
+    page.get_by_role("button", name="Suggest phrasings").click()
+    expect(page.locator("[data-suggestions] [role=status]")).to_contain_text("Nothing usable this time", timeout=WAIT_MS)
+    assert problems == []
+
+
+def test_many_at_once_by_tick_and_confirmation(site: Stack, new_context: NewContext) -> None:
+    page, problems = _signed_in(new_context(), site, "editor")
+    page.goto(site.url + "/faqs/?order=question")
+    expect(page.locator(".bulk-bar")).to_be_hidden()
+    ticks = page.locator("tbody input[name=faq]")
+    ticks.nth(0).check()
+    ticks.nth(2).click(modifiers=["Shift"])
+    expect(page.locator("[data-count]")).to_have_text("3 ticked:")
+    page.get_by_role("button", name="Category …").click()
+    expect(page.get_by_role("heading", name="Change the category of 3 FAQs")).to_be_visible()
+    assert _faults(page) == []
+    page.get_by_label("Category").fill("Spring")
+    page.get_by_role("button", name="Change the category").click()
+    expect(page.get_by_role("status").first).to_contain_text("3 FAQs moved to the category.")
     assert problems == []

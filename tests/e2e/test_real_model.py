@@ -51,7 +51,7 @@ def test_two_questions_are_answered_by_a_real_model(
 ) -> None:
     monkeypatch.setattr(runtime, "_engine", engine)
     with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
-        accepted = post(alice, "How long does delivery take? And how do I get an invoice?")
+        accepted = post(alice, "How long does delivery take? And where do I find the bill?")
     with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
         tasks.write_reply(generation_of(accepted).pk)
     generation, reply = generation_of(accepted), message(accepted)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.faults.customer import Customer, visitor_cookie
-from tests.stack import SENTENCES, TWO_QUESTIONS, Stack
+from tests.stack import SENTENCES, SEVERAL_QUESTIONS, Stack
 
 RUNS = int(os.environ.get("FAULT_RUNS", "2"))
 CHATS = 5
@@ -67,7 +67,7 @@ async def _break_once(stack: Stack, fault: Any) -> float:
     cookies = await asyncio.gather(*(asyncio.to_thread(visitor_cookie, stack.url) for _ in range(CHATS)))
     customers = [await Customer(stack.url, cookie).start() for cookie in cookies]
     try:
-        asked = [await customer.ask(f"{TWO_QUESTIONS} ({number})") for number, customer in enumerate(customers)]
+        asked = [await customer.ask(f"{SEVERAL_QUESTIONS} ({number})") for number, customer in enumerate(customers)]
         await asyncio.gather(*(c.until(lambda c=c: len(c.progress) >= 3, timeout_s=20) for c in customers))
         broken_at = time.monotonic()
         await fault(stack, customers)

@@ -21,7 +21,7 @@ from django.conf import settings
 
 from support_portal.devservices.environment import PROJECT_FOLDER
 from tests.faults.customer import Customer, visitor_cookie
-from tests.stack import TWO_QUESTIONS, Stack, running_stack, write_script
+from tests.stack import SEVERAL_QUESTIONS, Stack, running_stack, write_script
 
 SLOTS, WAITING = 2, 8
 PATIENCE_S = 90
@@ -104,7 +104,7 @@ async def customers_of(house: House, count: int) -> Any:
 
 
 async def ask_all(customers: list[Waiter]) -> list[dict[str, Any]]:
-    asked = [await customer.ask(TWO_QUESTIONS) for customer in customers]
+    asked = [await customer.ask(SEVERAL_QUESTIONS) for customer in customers]
     pairs = zip(customers, asked, strict=True)
     return list(await asyncio.gather(*(customer.until_answered(one, timeout_s=PATIENCE_S) for customer, one in pairs)))
 
@@ -158,7 +158,7 @@ def test_death_of_the_preferred_worker_is_survived_in_time(house: House) -> None
             house.second.kill()
             house.second.wait()
             begun = time.monotonic()
-            asked = await orphans[0].ask(TWO_QUESTIONS)
+            asked = await orphans[0].ask(SEVERAL_QUESTIONS)
             await orphans[0].until(lambda: _begun(orphans[0], asked), timeout_s=PATIENCE_S)
             took_s = time.monotonic() - begun
             print(f"\nkilled preferred worker: the other one began after {took_s:.1f} s")

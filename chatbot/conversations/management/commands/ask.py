@@ -13,8 +13,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from chatbot import runtime
 from chatbot.answering import pipeline
 from chatbot.answering.language import NAMES
+from chatbot.documents.search import search_all
 from chatbot.engine.requests import Engine, EngineError
-from chatbot.knowledge import retrieval
 from chatbot.protocol import MAX_TEXT_CHARS
 
 
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         question = pipeline.Question(text, locale=locale, company=runtime.company(), deadline_s=settings.REPLY_DEADLINE_S)
         engine = self._engine()
         try:
-            steps = list(pipeline.answer(question, search=retrieval.search, engine=engine, should_stop=lambda: False))
+            steps = list(pipeline.answer(question, search=search_all, engine=engine, should_stop=lambda: False))
         finally:
             engine.stop()
         last = steps[-1]

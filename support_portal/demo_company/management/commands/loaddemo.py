@@ -9,13 +9,16 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from chatbot.engine.embedder import default_embedder
 from chatbot.knowledge.access import faqs_for_staff
+from chatbot.knowledge.embedding import default_embedder
 from chatbot.knowledge.importing import import_faqs
 from chatbot.knowledge.indexing import refresh_index
+from chatbot.quality.suite import export_questions, import_questions
 from support_portal.demo_company.accounts import ensure_accounts
 
 FAQS_FILE = Path(__file__).resolve().parents[2] / "faqs.jsonl"
+QUESTIONS_FILE = Path(__file__).resolve().parents[2] / "questions.jsonl"
+TEST_QUESTIONS = 40
 
 
 class Command(BaseCommand):
@@ -24,6 +27,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.stdout.write(self._load_faqs())
         self.stdout.write(self._index())
+        self.stdout.write(self._load_questions())
         path = settings.DATA_DIR / "demo-accounts.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         accounts = ensure_accounts(path, base_url=_base_url())
@@ -48,6 +52,15 @@ class Command(BaseCommand):
 
             found = refresh_index(embedder=default_embedder(), progress=show)
         return f"{found.phrasings} phrasings of {found.faqs} FAQs are searchable ({found.embedded} embedded now)"
+
+    def _load_questions(self) -> str:
+        """Some of the demo's questions, evenly over the file, as test questions; an edited suite stays as it is."""
+        known = len(export_questions().splitlines())
+        if known:
+            return f"{known} test questions are here already"
+        lines = QUESTIONS_FILE.read_bytes().splitlines()
+        found = import_questions(b"\n".join(lines[:: max(1, len(lines) // TEST_QUESTIONS)][:TEST_QUESTIONS]), author=None)
+        return f"{found.created} test questions added"
 
 
 def _base_url() -> str:

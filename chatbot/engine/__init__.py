@@ -6,7 +6,7 @@ times slower. Those that sleep at once made it up to 1.4 times slower on a quiet
 torch is loaded, so they stand in front of every import.
 
 oneDNN keeps the code it generates for each shape of a product, half a megabyte a shape, 1024 of them: with row counts that change
-from step to step a worker grew by 80 MB a minute. A quarter as many hold what comes again, and making one anew costs a millisecond.
+from step to step a worker grew by 80 MB a minute. A quarter as many hold what comes again; making one anew costs a millisecond.
 """
 
 import os

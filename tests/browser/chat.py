@@ -7,10 +7,10 @@ import re
 from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
 from chatbot.answering.composing import MAX_SENTENCES
-from tests.stack import SENTENCES
+from tests.stack import SENTENCES, SEVERAL_QUESTIONS
 
-# Two questions in one message are always composed by the model, and the tests' engine writes SENTENCES slowly.
-LONG_QUESTION = "How much does delivery cost? And how do I book a repair?"
+# Composed by the model, and the tests' engine writes SENTENCES slowly.
+LONG_QUESTION = SEVERAL_QUESTIONS
 PARTS = [sentence.split(" of ")[0] for sentence in SENTENCES[:MAX_SENTENCES]]
 FIRST, LAST = PARTS[0], PARTS[-1]
 QUESTION = "How much does delivery cost?"

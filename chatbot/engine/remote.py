@@ -20,6 +20,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from chatbot.engine.measures import AnswerTime
 from chatbot.engine.remote_answer import FINISH_REASONS, RemoteAnswer, Written, estimate_tokens
 from chatbot.engine.remote_chat import ChatServer, Patience, Refused, choose_model
 from chatbot.engine.requests import (
@@ -31,6 +32,7 @@ from chatbot.engine.requests import (
     GenerationHandle,
     GenerationRequest,
     PromptTooLong,
+    check_request,
 )
 from chatbot.engine.scheduler import Job, QueueFull, Scheduler
 from chatbot.engine.versions import Versions
@@ -76,7 +78,7 @@ class RemoteEngine:
         self._reachable = False
         self._alive = False
         self._tokens_total = 0
-        self._answer_s = 5.0  # running mean of how long an answer takes, for EngineBusy
+        self._answer_time = AnswerTime()
 
     # Doors, for any thread
 
@@ -106,8 +108,7 @@ class RemoteEngine:
         self._alive = self._reachable = True
 
     def submit(self, request: GenerationRequest) -> GenerationHandle:
-        if not 1 <= request.alternatives <= self._scheduler.max_running:
-            raise EngineError("bad_request", f"alternatives must be 1 to {self._scheduler.max_running}")
+        check_request(request, slots=self._scheduler.max_running)
         if not self._alive:
             raise EngineError("engine_stopped", "the engine is not running")
         prompt_tokens, room = self._room_for(request)
@@ -124,8 +125,8 @@ class RemoteEngine:
             try:
                 self._scheduler.enqueue(job)
             except QueueFull:
-                ahead = self._scheduler.waiting_count / self._scheduler.max_running
-                raise EngineBusy(min(60.0, max(1.0, self._answer_s * ahead))) from None
+                ahead, places = self._scheduler.places_ahead, self._scheduler.max_running
+                raise EngineBusy(self._answer_time.retry_after_s(places_ahead=ahead, places=places)) from None
             self._answers[job.job_id] = answer
             self._loop.call_soon_threadsafe(self._admit)
         return handle
@@ -358,6 +359,6 @@ class RemoteEngine:
                 self._scheduler.remove(job)
             self._tokens_total += sum(part.completion_tokens for part in (output, *output.alternatives))
             if answer.admitted_at is not None:
-                self._answer_s += 0.2 * (time.monotonic() - answer.admitted_at - self._answer_s)
+                self._answer_time.add(time.monotonic() - answer.admitted_at)
         answer.handle.finish(output)
         self._admit()

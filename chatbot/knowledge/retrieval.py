@@ -15,7 +15,7 @@ from datetime import datetime
 
 from chatbot.engine.embedder import Embedder
 from chatbot.knowledge.access import published_faqs
-from chatbot.knowledge.indexing import is_calibrated, load_search_index, serving_embedder
+from chatbot.knowledge.indexing import load_search_index, serving_embedder
 from chatbot.knowledge.models import Faq, KnowledgeIndex
 from chatbot.knowledge.passages import best_locale
 from chatbot.knowledge.search_index import Form, SearchIndex
@@ -54,15 +54,6 @@ class _Held:
 
 _held: _Held | None = None
 _loading = threading.Lock()
-
-
-def calibration_in_words() -> list[str]:
-    """What the live knowledge base's calibration is and expects, for pages to show."""
-    state = KnowledgeIndex.objects.first()
-    lines = current_index().calibration.in_words()
-    if state is not None and not is_calibrated(embedder=serving_embedder(state)):
-        lines.append("The knowledge has changed since; a new calibration is on its way.")
-    return lines
 
 
 def search(text: str, *, locale: str, limit: int = 5, context: Sequence[str] = (), said: Sequence[str] = ()) -> Ranking:

@@ -9,6 +9,8 @@ from chatbot.engine.layout import Span, StepLayout, Table
 
 # Rows, those of all heads that share a key, from which on plain products are worth it.
 PLAIN_ROWS = 96
+# They come in multiples of so many rows and positions: oneDNN generates code for every shape and keeps it.
+PLAIN_STEP = 128
 
 
 def attend_span(
@@ -32,8 +34,16 @@ def attend_span(
     group = heads // kv_heads
     # The query heads that share one key head become rows of one product: up to 3x faster than repeating keys.
     rows = query[:, span.first : span.first + span.rows].reshape(1, kv_heads, group * span.rows, -1)
-    mask = _causal_mask(layout, rows=span.rows, length=length, group=group, window=window, like=query) if span.rows > 1 else None
-    out = _attend(rows, keys[None, :, begin:], values[None, :, begin:], mask=mask, scale=scale, softcap=softcap)
+    own_keys, own_values = keys[None, :, begin:], values[None, :, begin:]
+    plain = softcap is None and span.rows > 1 and _is_faster_plain(rows)
+    mask = None
+    if span.rows > 1:
+        step = PLAIN_STEP if plain else 1
+        mask = _causal_mask(layout, rows=span.rows, length=length, group=group, window=window, like=query, step=step)
+    if plain and mask is not None:
+        out = _attend_plain(rows[0], own_keys[0], own_values[0], mask=mask[0], scale=scale)
+    else:
+        out = _attend(rows, own_keys, own_values, mask=mask, scale=scale, softcap=softcap)
     return out.reshape(heads, span.rows, -1).transpose(0, 1)
 
 
@@ -82,14 +92,22 @@ def _attend(
     scale: float,
     softcap: float | None,
 ) -> torch.Tensor:
-    if softcap is None and mask is not None and _is_faster_plain(rows):
-        scores = torch.baddbmm(mask[0].expand(keys.shape[1], -1, -1), rows[0], keys[0].transpose(1, 2), alpha=scale)
-        return (torch.softmax(scores, dim=-1) @ values[0]).unsqueeze(0)
     if softcap is None:
         return F.scaled_dot_product_attention(rows, keys, values, attn_mask=mask, scale=scale)
     scores = torch.tanh(rows @ keys.transpose(2, 3) * (scale / softcap)) * softcap
     scores = scores if mask is None else scores + mask
     return torch.softmax(scores, dim=-1, dtype=torch.float32).to(values.dtype) @ values
+
+
+def _attend_plain(
+    rows: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, *, mask: torch.Tensor, scale: float
+) -> torch.Tensor:
+    """Two products and a softmax, in the shape of the mask. rows: (kv_heads, rows, head_dim), keys and values likewise."""
+    count, (height, width) = rows.shape[1], mask.shape[1:]
+    rows = F.pad(rows, (0, 0, 0, height - count))
+    keys, values = (F.pad(x, (0, 0, 0, width - x.shape[1])) for x in (keys, values))
+    scores = torch.baddbmm(mask.expand(len(keys), -1, -1), rows, keys.transpose(1, 2), alpha=scale)
+    return (torch.softmax(scores, dim=-1) @ values)[:, :count]
 
 
 def _is_faster_plain(rows: torch.Tensor) -> bool:
@@ -101,8 +119,13 @@ def _is_faster_plain(rows: torch.Tensor) -> bool:
     return few_digits and len(rows) == 1 and rows.shape[2] >= PLAIN_ROWS
 
 
-def _causal_mask(layout: StepLayout, *, rows: int, length: int, group: int, window: int, like: torch.Tensor) -> torch.Tensor:
-    """Additive mask (1, 1, group * rows, length) for the last `rows` of `length` positions."""
+def _causal_mask(
+    layout: StepLayout, *, rows: int, length: int, group: int, window: int, like: torch.Tensor, step: int
+) -> torch.Tensor:
+    """Additive mask (1, 1, group * rows, length) for the last `rows` of `length` positions, both filled up to multiples of step.
+
+    What fills up rows sees everything, what fills up positions nobody sees.
+    """
     known = layout.masks.get((rows, length, group, window))
     if known is None:
         query_at = torch.arange(length - rows, length, device=like.device).unsqueeze(1)
@@ -110,6 +133,7 @@ def _causal_mask(layout: StepLayout, *, rows: int, length: int, group: int, wind
         hidden = key_at > query_at
         if window:
             hidden = hidden | (key_at <= query_at - window)
-        known = torch.zeros((rows, length), dtype=like.dtype, device=like.device).masked_fill_(hidden, float("-inf"))
-        known = layout.masks[rows, length, group, window] = known.repeat(group, 1)[None, None]
+        mask = torch.zeros((rows, length), dtype=like.dtype, device=like.device).masked_fill_(hidden, float("-inf"))
+        mask = F.pad(mask.repeat(group, 1), (0, -length % step), value=float("-inf"))
+        known = layout.masks[rows, length, group, window] = F.pad(mask, (0, 0, 0, -len(mask) % step))[None, None]
     return known

@@ -64,6 +64,12 @@ class StepLayout:
     masks: dict[tuple[int, ...], torch.Tensor] = field(default_factory=dict)
 
 
+def filled_up(rows: int) -> int:
+    """The next of few sizes: on a CPU every size of a product costs memory for code of its own, and time to generate it."""
+    step = 1 if rows <= 16 else 4 if rows <= 64 else 16
+    return rows + -rows % step
+
+
 def make_table(spans: Sequence[Span], *, context: int, device: torch.device, width: int = 0) -> Table:
     """Lay spans side by side. width: at least so many positions, for shapes that come again."""
     width = max(width, *(span.end for span in spans))

@@ -12,7 +12,7 @@ import torch
 
 from chatbot.engine.decode_graphs import DecodeGraphs
 from chatbot.engine.kv_cache import SlotCache
-from chatbot.engine.layout import Span, StepLayout, make_table
+from chatbot.engine.layout import Span, StepLayout, filled_up, make_table
 from chatbot.engine.lora import AdapterSet
 from chatbot.engine.requests import EngineError
 from chatbot.engine.scheduler import Job, Segment
@@ -60,9 +60,12 @@ class Runner:
         while self.batch_short_spans and short < len(spans) and spans[short].rows <= SHORT_ROWS:
             short += 1
         table = make_table(spans[:short], context=self.cache.context, device=self.device) if short > 1 else None
+        wanted = len(chosen)
+        if self.device.type == "cpu":
+            spans = self._fill_up(spans, ids, positions, chosen)
         layout = StepLayout(spans, self._cells(spans), table, short if table else 0)
         logits = self._packed_pass(self._tensor(ids), self._tensor(positions), layout, self._tensor(chosen or [len(ids) - 1]))
-        return logits if chosen else None
+        return logits[:wanted] if wanted else None
 
     @torch.inference_mode()
     def probe(self) -> None:
@@ -122,6 +125,16 @@ class Runner:
         output = self._model(ids.unsqueeze(0), position_ids=positions.unsqueeze(0), logits_to_keep=chosen)
         logits: torch.Tensor = output.logits[0].float()
         return logits if "logits_to_keep" in self._takes else logits[chosen]
+
+    def _fill_up(self, spans: list[Span], ids: list[int], positions: list[int], chosen: list[int]) -> list[Span]:
+        """Add rows that nobody asked for, in the spare slot, and choices nobody reads, so that steps come in few sizes."""
+        missing = filled_up(len(ids)) - len(ids)
+        if missing:
+            spans = [*spans, Span(self.cache.spare_slot, 0, len(ids), missing)]
+            ids.extend([0] * missing)
+            positions.extend(range(missing))
+        chosen.extend(chosen[-1:] * (filled_up(len(chosen)) - len(chosen)))
+        return spans
 
     # Padded batches, for models that attend in their own way
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from allauth.account import forms as allauth_forms
 from django import forms
 from django.contrib.auth.validators import UnicodeUsernameValidator
 
@@ -22,3 +23,11 @@ class NewPersonForm(PersonForm):
         help_text="What they type to sign in. It cannot be changed later.",
     )
     field_order = ["username", "name", "email", "role"]
+
+
+class ResetPasswordForm(allauth_forms.ResetPasswordForm):  # type: ignore[misc]  # allauth has no types
+    def clean_email(self) -> str:
+        """Leave out people without a password: they come by single sign-on, and a reset would get around it."""
+        email: str = super().clean_email()
+        self.users: list[User] = [user for user in self.users if user.has_usable_password()]
+        return email

@@ -19,14 +19,17 @@ from support_portal.accounts.people import (
     change_person,
     deactivate_person,
     reactivate_person,
+    remove_second_factor,
     reset_password,
 )
 from support_portal.accounts.roles import requires
+from support_portal.accounts.second_factor import having_second_factor
 
 ROLE_MEANINGS = [
-    ("Agent", "Reads conversations and how each answer came about; reads FAQs."),
-    ("Editor", "What an agent does, and writes, publishes, imports and exports FAQs."),
-    ("Administrator", "What an editor does, and manages these accounts."),
+    ("Agent", "Reads conversations and how each answer came about, takes them over and answers; reads FAQs."),
+    ("Team lead", "What an agent does, and leads teams, reviews answers, reads the insight pages and tries questions."),
+    ("Editor", "What an agent does, and writes, publishes, imports and exports FAQs, and reviews answers."),
+    ("Administrator", "All of that, and manages accounts, teams and model versions, and reads the audit log."),
 ]
 
 
@@ -34,7 +37,8 @@ ROLE_MEANINGS = [
 @require_GET
 def people(request: HttpRequest) -> HttpResponse:
     everyone = User.objects.order_by("-is_active", "username")
-    return render(request, "accounts/people.html", {"section": "people", "people": everyone, "role_meanings": ROLE_MEANINGS})
+    context = {"section": "people", "tab": "people", "people": everyone, "role_meanings": ROLE_MEANINGS}
+    return render(request, "accounts/people.html", context)
 
 
 @requires("manage_users")
@@ -44,7 +48,7 @@ def add(request: HttpRequest) -> HttpResponse:
     form = NewPersonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            return _password_page(request, add_person(**form.cleaned_data), action="added")
+            return _password_page(request, add_person(**form.cleaned_data, added_by=cast(User, request.user)), action="added")
         except ChatbotError as error:
             form.add_error(error.field or None, error.message)
     return render(request, "accounts/person_add.html", {"section": "people", "form": form, "role_meanings": ROLE_MEANINGS})
@@ -64,7 +68,13 @@ def person(request: HttpRequest, *, user_id: int) -> HttpResponse:
         else:
             messages.success(request, "Saved.")
             return redirect("people:person", user_id=user_id)
-    context = {"section": "people", "subject": subject, "form": form, "role_meanings": ROLE_MEANINGS}
+    context = {
+        "section": "people",
+        "subject": subject,
+        "form": form,
+        "role_meanings": ROLE_MEANINGS,
+        "has_second_factor": bool(having_second_factor([user_id])),
+    }
     return render(request, "accounts/person.html", context)
 
 
@@ -87,7 +97,7 @@ def deactivate(request: HttpRequest, *, user_id: int) -> HttpResponse:
 @never_cache
 def reactivate(request: HttpRequest, *, user_id: int) -> HttpResponse:
     try:
-        return _password_page(request, reactivate_person(user_id), action="reactivated")
+        return _password_page(request, reactivate_person(user_id, changed_by=cast(User, request.user)), action="reactivated")
     except NotFound as error:
         raise Http404 from error
 
@@ -97,12 +107,25 @@ def reactivate(request: HttpRequest, *, user_id: int) -> HttpResponse:
 @never_cache
 def new_password(request: HttpRequest, *, user_id: int) -> HttpResponse:
     try:
-        return _password_page(request, reset_password(user_id), action="given a new password")
+        return _password_page(
+            request, reset_password(user_id, changed_by=cast(User, request.user)), action="given a new password"
+        )
     except NotFound as error:
         raise Http404 from error
     except ChatbotError as error:
         messages.error(request, error.message)
         return redirect("people:person", user_id=user_id)
+
+
+@requires("manage_users")
+@require_POST
+def second_factor_removed(request: HttpRequest, *, user_id: int) -> HttpResponse:
+    try:
+        subject = remove_second_factor(user_id, changed_by=cast(User, request.user))
+    except NotFound as error:
+        raise Http404 from error
+    messages.success(request, f"The authenticator app of {subject.display_name} is removed; they are signed out everywhere.")
+    return redirect("people:person", user_id=user_id)
 
 
 def _password_page(request: HttpRequest, new: NewPassword, *, action: str) -> HttpResponse:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import re
 import threading
+from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal.auth import TOTP
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from chatbot.conversations import takeover
+from chatbot.conversations.models import Conversation, Customer
 from chatbot.errors import ChatbotError, Conflict
+from chatbot.staffing.models import AuditEntry
 from support_portal.accounts.models import User
 from support_portal.accounts.people import change_person, deactivate_person
 
@@ -101,7 +108,45 @@ def test_deactivating_ends_sessions_for_good(admin: Client, dana: User) -> None:
     assert browser.get("/desk/").status_code == 302
     password = _shown_password(admin.post(f"/people/{dana.pk}/reactivate/").content.decode())
     assert browser.get("/desk/").status_code == 302
-    assert browser.post("/accounts/login/", {"username": "dana", "password": password}).status_code == 302
+    assert browser.post("/accounts/login/", {"login": "dana", "password": password}).status_code == 302
+
+
+def test_deactivating_gives_held_conversations_back(
+    admin: Client, dana: User, alice: Customer, django_capture_on_commit_callbacks: Any
+) -> None:
+    conversation = Conversation.objects.create(customer=alice)
+    takeover.take(conversation.pk, agent_id=dana.pk)
+    with django_capture_on_commit_callbacks(execute=True):
+        admin.post(f"/people/{dana.pk}/deactivate/")
+    conversation.refresh_from_db()
+    assert conversation.assigned_to_id is None and conversation.status != "held"
+
+
+def test_the_command_line_lets_the_last_administrator_back_in(client: Client, omar: User) -> None:
+    TOTP.activate(omar, "JBSWY3DPEHPK3PXP")
+    User.objects.update(is_active=False)
+    printed = io.StringIO()
+    call_command("resetsignin", "omar", stdout=printed)
+    password = printed.getvalue().split("omar: ")[1].split()[0]
+    assert client.post("/accounts/login/", {"login": "omar", "password": password})["Location"] == "/desk/"
+    assert client.get("/desk/")["Location"] == "/accounts/password/"
+    with pytest.raises(CommandError, match="Nobody signs in as mallory"):
+        call_command("resetsignin", "mallory")
+
+
+def test_every_deed_is_on_record_without_what_was_typed(admin: Client, dana: User) -> None:
+    admin.post("/people/add/", {"username": "mia", "name": "Mia Lin", "email": "mia@shop.example", "role": "editor"})
+    admin.post(f"/people/{dana.pk}/", {"name": "Secret Name", "email": "", "role": "lead"})
+    for action in ("password", "second-factor/remove", "deactivate", "reactivate"):
+        admin.post(f"/people/{dana.pk}/{action}/")
+    entries = AuditEntry.objects.order_by("id")
+    assert [entry.action for entry in entries] == [
+        *("person.added", "person.changed", "person.role_changed", "person.password_given"),
+        *("person.second_factor_removed", "person.deactivated", "person.reactivated"),
+    ]
+    assert {entry.actor_name for entry in entries} == {"omar"}
+    assert "Secret" not in str(list(entries.values())) and "shop.example" not in str(list(entries.values()))
+    assert AuditEntry.objects.get(action="person.role_changed").detail == {"from": "agent", "to": "lead"}
 
 
 def test_a_reset_ends_sessions_and_shows_a_new_password(admin: Client, dana: User) -> None:

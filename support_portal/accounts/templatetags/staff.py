@@ -10,17 +10,44 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from chatbot.staffing.models import AuditEntry
 from support_portal.accounts import roles
 from support_portal.accounts.models import User
 
 register = template.Library()
 
+# What tells them apart; Chrome also says Safari, Edge also says Chrome, and Android also says Linux.
+BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)
 MINUTE_S, HOUR_S, DAY_S, WEEK_S = 60, 3600, 86_400, 7 * 86_400
 
 
 @register.filter
 def may(user: User | AnonymousUser, right: str) -> bool:
     return isinstance(user, User) and roles.may(user, right)
+
+
+@register.filter
+def audit_detail(entry: AuditEntry) -> str:
+    """An entry's detail in one line: `role: agent; fields: name, email`."""
+    return "; ".join(
+        f"{key}: {', '.join(map(str, value)) if isinstance(value, list) else value}" for key, value in entry.detail.items()
+    )
+
+
+@register.filter
+def browser_name(user_agent: str) -> str:
+    """`Firefox on Linux`, as far as the browser says so itself."""
+    browser = next((name for mark, name in BROWSERS if mark in user_agent), "A browser")
+    system = next((name for mark, name in SYSTEMS if mark in user_agent), "")
+    return f"{browser} on {system}" if system else browser
 
 
 @register.filter
@@ -46,3 +73,26 @@ def _words(local: datetime) -> str:
         days = int(passed_s // DAY_S)
         return "yesterday" if days == 1 else f"{days} days ago"
     return local.strftime("%-d %b" if local.year == now.year else "%-d %b %Y")
+
+
+@register.filter
+def waited(since: datetime | None) -> str:
+    """How long somebody has waited, as short as a list has room for: 40 s, 12 min, 3 h, 2 d."""
+    if since is None:
+        return ""
+    passed_s = max(0, (timezone.now() - since).total_seconds())
+    steps = [(MINUTE_S, 1, "s"), (HOUR_S, MINUTE_S, "min"), (DAY_S, HOUR_S, "h")]
+    unit_s, unit = next(((size, name) for limit, size, name in steps if passed_s < limit), (DAY_S, "d"))
+    return f"{int(passed_s // unit_s)} {unit}"
+
+
+@register.filter
+def short_ago(moment: datetime | None) -> SafeString | str:
+    """See ago(), shorter: for rows."""
+    if moment is None:
+        return ""
+    local = timezone.localtime(moment)
+    recent = (timezone.now() - moment).total_seconds() < WEEK_S
+    words = waited(moment) if recent else local.strftime("%-d %b" if local.year == timezone.localtime().year else "%-d %b %Y")
+    exact = local.strftime("%A, %-d %B %Y, %H:%M:%S %Z")
+    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(timespec="seconds"), exact, words)

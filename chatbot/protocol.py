@@ -17,6 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 MAX_TEXT_CHARS = 4000
 MAX_COMMENT_CHARS = 1000
+MAX_EMAIL_CHARS = 254
+# Who types says so again before this is over; who has heard nothing for so long shows nothing.
+TYPING_SHOWN_S = 6
 MAX_FRAME_BYTES = 64 * 1024
 # A Redis stream id, "milliseconds-sequence".
 StreamId = Annotated[str, Field(pattern=r"^\d{1,20}-\d{1,20}$")]
@@ -38,7 +41,9 @@ class Citation(Frame):
 class MessageView(Frame):
     """A message as its customer may see it. `html` comes from the one sanitising renderer; `text` is its Markdown source.
 
-    status: "pending" (being written), "complete", "stopped" (by the customer), "failed" (`error` says why; try again works).
+    status: "pending" (being written), "complete", "stopped" (by the customer, or with error "taken_over" because a person came;
+    what had been shown stays), "failed" (`error` says why; try again works). author: the name of the person who wrote it, of
+    role "agent". notice: which sentence a system message is.
     """
 
     id: UUID
@@ -56,15 +61,43 @@ class MessageView(Frame):
     choices: list[str] = []
     rating: Literal[-1, 0, 1] = 0
     error: str = ""
+    author: str = ""
+    notice: str = ""
+
+
+class AgentView(Frame):
+    """A person who answers, as customers know them."""
+
+    name: str
+
+
+class SatisfactionView(Frame):
+    """Of whom a customer is asked what he thinks, and what he has said. score: 1 to 5, or 0 before he has."""
+
+    about: Literal["bot", "person"]
+    score: Annotated[int, Field(ge=0, le=5)] = 0
+    comment: str = ""
 
 
 class ConversationView(Frame):
-    """status: "open" (the bot answers), "waiting" (a person was asked for), "closed"."""
+    """Who is there. Of two states the one with the higher `version` is newer.
+
+    status: "open" (the bot answers), "waiting" (a person was asked for; the bot answers until one comes), "held" (`agent`
+    answers, the bot is silent), "resolved" (writing opens it again). place: in the line of those who wait, 1 is next; none
+    outside working hours, then opens_at says when somebody comes. contact: "offered" (an e-mail address can be left), "left".
+    satisfaction: of a resolved conversation, whom the customer may rate.
+    """
 
     id: UUID
-    status: Literal["open", "waiting", "closed"]
+    status: Literal["open", "waiting", "held", "resolved"]
     created_at: str
     last_seq: int
+    version: int = 0
+    agent: AgentView | None = None
+    place: int | None = None
+    opens_at: str = ""
+    contact: Literal["", "offered", "left"] = ""
+    satisfaction: list[SatisfactionView] = []
 
 
 # ---- browser -> server
@@ -120,6 +153,45 @@ class RequestPerson(Frame):
     conversation_id: Annotated[UUID, Field(strict=False)]
 
 
+class CancelRequest(Frame):
+    """Stay with the bot: take the request for a person back."""
+
+    type: Literal["person.cancel"] = "person.cancel"
+    conversation_id: Annotated[UUID, Field(strict=False)]
+
+
+class LeaveContact(Frame):
+    """Where to write to, because nobody was there. Leaving another address replaces the first."""
+
+    type: Literal["contact.leave"] = "contact.leave"
+    conversation_id: Annotated[UUID, Field(strict=False)]
+    email: Annotated[str, Field(max_length=MAX_EMAIL_CHARS)]
+    message: Annotated[str, Field(max_length=MAX_COMMENT_CHARS)] = ""
+
+
+class EndConversation(Frame):
+    """The customer is done; writing opens the conversation again."""
+
+    type: Literal["conversation.end"] = "conversation.end"
+    conversation_id: Annotated[UUID, Field(strict=False)]
+
+
+class GiveSatisfaction(Frame):
+    """Points for the bot or the person, when the conversation has ended; again replaces them. score 0: would rather not tell."""
+
+    type: Literal["satisfaction.give"] = "satisfaction.give"
+    conversation_id: Annotated[UUID, Field(strict=False)]
+    about: Literal["bot", "person"]
+    score: Annotated[int, Field(ge=0, le=5)]
+    comment: Annotated[str, Field(max_length=MAX_COMMENT_CHARS)] = ""
+
+
+class Typing(Frame):
+    """The customer types in the conversation that this socket follows; sent again every few seconds while that is so."""
+
+    type: Literal["typing"] = "typing"
+
+
 class LoadEarlier(Frame):
     type: Literal["messages.earlier"] = "messages.earlier"
     conversation_id: Annotated[UUID, Field(strict=False)]
@@ -131,7 +203,19 @@ class Ping(Frame):
 
 
 ClientFrame = Annotated[
-    OpenConversation | SendMessage | StopReply | RetryReply | GiveFeedback | RequestPerson | LoadEarlier | Ping,
+    OpenConversation
+    | SendMessage
+    | StopReply
+    | RetryReply
+    | GiveFeedback
+    | RequestPerson
+    | CancelRequest
+    | LeaveContact
+    | EndConversation
+    | GiveSatisfaction
+    | Typing
+    | LoadEarlier
+    | Ping,
     Field(discriminator="type"),
 ]
 
@@ -196,6 +280,23 @@ class ReplyWaiting(Frame):
     stream_id: str = ""
 
 
+class AgentTyping(Frame):
+    """A person types. Shown for TYPING_SHOWN_S, or until a message of theirs comes; never stored."""
+
+    type: Literal["agent.typing"] = "agent.typing"
+    name: str
+    expires_at_ms: int
+    stream_id: str = ""
+
+
+class PersonPlace(Frame):
+    """The customer's place in the line of those who wait for a person; 1 is next."""
+
+    type: Literal["person.place"] = "person.place"
+    place: int
+    stream_id: str = ""
+
+
 class ConversationChanged(Frame):
     type: Literal["conversation.changed"] = "conversation.changed"
     conversation: ConversationView
@@ -225,13 +326,15 @@ ServerFrame = Annotated[
     | MessageChanged
     | ReplyProgress
     | ReplyWaiting
+    | AgentTyping
+    | PersonPlace
     | ConversationChanged
     | Error
     | Pong,
     Field(discriminator="type"),
 ]
 
-StreamFrame = MessageChanged | ReplyProgress | ReplyWaiting | ConversationChanged
+StreamFrame = MessageChanged | ReplyProgress | ReplyWaiting | AgentTyping | PersonPlace | ConversationChanged
 
 CLIENT_FRAMES: TypeAdapter[ClientFrame] = TypeAdapter(ClientFrame)
 SERVER_FRAMES: TypeAdapter[ServerFrame] = TypeAdapter(ServerFrame)

@@ -1,46 +1,132 @@
-"""Ask for a person. The assistant keeps answering until one is there; the customer is told both."""
+"""Ask for a person, and what becomes of it. The assistant keeps answering until one is there; the customer is told both."""
 
 from __future__ import annotations
 
-import functools
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import transaction
-from django.utils.translation import gettext as _
-from django.utils.translation import override
 
-from chatbot import runtime
-from chatbot.conversations import publishing, transcripts
-from chatbot.conversations.models import Conversation, Message
-from chatbot.protocol import ConversationChanged, MessageChanged
+from chatbot.conversations import custody, notices, texts
+from chatbot.conversations.custody import Deed, Kind, Status
+from chatbot.conversations.models import Conversation, Generation, Message
+from chatbot.conversations.staff_models import ContactRequest
+from chatbot.errors import Conflict, InvalidInput
+from chatbot.protocol import MAX_COMMENT_CHARS
+from chatbot.staffing import hours
+from chatbot.staffing.access import default_team
+from chatbot.staffing.models import Team
+
+Reason = Conversation.HandoffReason
+Contact = Conversation.Contact
 
 
-def ask_for_person(conversation: Conversation) -> None:
-    """Put the conversation into the agents' queue and say so in it. Asking twice changes nothing."""
+@dataclass(frozen=True)
+class QueuePlace:
+    """What a team's queue means for a conversation now. notice: what the customer is told besides, "" while the team is there.
+
+    fields: for the row. A team that never opens has no queue: the bot keeps the conversation and an address can be left.
+    """
+
+    team: Team
+    fields: dict[str, Any]
+    notice: str = ""
+    when: str = ""
+
+    def tell(self, deed: Deed) -> None:
+        if self.notice:
+            deed.say(self.notice, **({"when": self.when} if self.when else {}))
+
+
+def ask_for_person(conversation: Conversation, *, reason: str = "") -> None:
+    """Put the conversation into the agents' queue and say so in it. Asking twice, or while a person is there, changes nothing.
+
+    reason: one of Conversation.HandoffReason; without one, what the last answer was is taken for it.
+    """
     with transaction.atomic():
-        locked = Conversation.objects.select_for_update().get(pk=conversation.pk)
-        if locked.status == Conversation.Status.WAITING:
+        locked = custody.lock(conversation.pk)
+        if locked.status in (Status.WAITING, Status.HELD):
             return
-        locked.status = Conversation.Status.WAITING
-        locked.last_seq += 1
-        locked.save(update_fields=["status", "last_seq", "updated_at"])
-        notice = Message.objects.create(
-            conversation=locked, seq=locked.last_seq, role=Message.Role.SYSTEM, text=_notice(locked.locale)
-        )
-        transaction.on_commit(functools.partial(_announce, locked.pk, notice.pk))
+        deed = Deed(locked)
+        place = queue_place(locked, locked.team or default_team(), now=deed.now)
+        reason = reason or _reason_now(locked)
+        if not place.notice:
+            deed.say("person_asked")
+        place.tell(deed)
+        deed.remember(Kind.ASKED, reason=reason, team=place.team)
+        if locked.status == Status.RESOLVED and "status" not in place.fields:
+            place.fields.update(custody.with_bot())
+        deed.store("status", **place.fields, handoff_reason=reason)
 
 
-def _notice(locale: str) -> str:
-    company = runtime.company()
-    with override(locale):
-        text = _("Our team has been told and will read this conversation. Meanwhile the assistant keeps answering.")
-        ways = [way for way in (company.phone, company.email) if way]
-        return f"{text} {_('You can also reach us at')} {' · '.join(ways)}." if ways else text
+def queue_place(conversation: Conversation, team: Team, *, now: datetime) -> QueuePlace:
+    """Where a conversation goes that shall wait for this team."""
+    contact = {} if conversation.contact == Contact.LEFT else {"contact": Contact.OFFERED}
+    promise = timedelta(seconds=settings.HANDOFF_PROMISE_S)
+    opens_at = hours.next_opening(team, now)
+    if opens_at is None:
+        return QueuePlace(team, {"team": team, **contact}, notice="nobody_there")
+    if opens_at <= now:
+        return QueuePlace(team, {"team": team} | custody.waiting(since=now, promised_until=now + promise, opens_at=None))
+    fields = {"team": team, **contact} | custody.waiting(since=now, promised_until=opens_at + promise, opens_at=opens_at)
+    when = notices.opening(team, opens_at, locale=conversation.locale)
+    return QueuePlace(team, fields, notice="outside_hours", when=when)
 
 
-def _announce(conversation_id: UUID, notice_id: UUID) -> None:
-    conversation = Conversation.objects.get(pk=conversation_id)
-    notice = transcripts.view_of(notice_id)
-    if notice is not None:
-        publishing.announce(conversation.pk, MessageChanged(message=notice))
-    publishing.announce(conversation.pk, ConversationChanged(conversation=transcripts.conversation_view(conversation)))
+def cancel_request(conversation_id: UUID) -> None:
+    """The customer stays with the bot. Changes nothing unless he waits."""
+    with transaction.atomic():
+        locked = custody.lock(conversation_id)
+        if locked.status != Status.WAITING:
+            return
+        deed = Deed(locked)
+        deed.say("person_cancelled")
+        deed.remember(Kind.CANCELLED)
+        deed.store("status", **custody.with_bot(), contact=_no_form(locked))
+
+
+def leave_contact(conversation_id: UUID, *, email: str, message: str = "") -> None:
+    """Keep where the customer wants to be written to. Raises InvalidInput; Conflict where no address was asked for."""
+    email, message = email.strip(), texts.composed(message)
+    try:
+        validate_email(email)
+    except ValidationError as error:
+        raise InvalidInput("This is not an e-mail address.", code="email_invalid", field="email") from error
+    if len(message) > MAX_COMMENT_CHARS:
+        raise InvalidInput("This message is too long.", code="message_too_long", field="message")
+    with transaction.atomic():
+        locked = custody.lock(conversation_id)
+        if locked.contact == Contact.NONE:
+            raise Conflict("No e-mail address is needed here.", code="contact_not_offered")
+        wanted = {"email": email, "message": message}
+        _, created = ContactRequest.objects.update_or_create(conversation=locked, done_at=None, defaults=wanted)
+        deed = Deed(locked)
+        deed.say("contact_left", email=email)
+        if created:
+            deed.remember(Kind.CONTACT_LEFT)
+        deed.store("contact", contact=Contact.LEFT, contact_left_at=deed.now)
+
+
+def _no_form(conversation: Conversation) -> str:
+    return Contact.LEFT if conversation.contact == Contact.LEFT else Contact.NONE
+
+
+def _reason_now(conversation: Conversation) -> str:
+    """Why a customer presses the button: what the last answer was."""
+    last = conversation.messages.filter(role=Message.Role.ASSISTANT).order_by("-seq").first()
+    if last is None:
+        return Reason.ASKED
+    if last.status == Message.Status.FAILED:
+        return Reason.ERROR
+    if last.decision == "clarify":
+        return Reason.LOW_CONFIDENCE
+    if last.decision != "handoff":
+        return Reason.ASKED
+    trace = Generation.objects.filter(reply=last).order_by("-pk").values_list("trace", flat=True).first() or {}
+    declined = {"model_declined": Reason.UNSUPPORTED, "unknown": Reason.NOTHING_KNOWN}
+    return declined.get(str(trace.get("reason", "")), Reason.ASKED)

@@ -1,22 +1,21 @@
-"""What a customer does: send, stop, try again, ask for a person, start over. One transaction each; repeating is harmless."""
+"""What a customer does: send, stop, try again, ask for a person, leave an address. Repeating is harmless."""
 
 from __future__ import annotations
 
-import functools
-import unicodedata
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
-from chatbot.characters import strip_invisible
-from chatbot.conversations import affinity, handoff, publishing, reply, tasks, transcripts
+from chatbot.conversations import bot_turn, custody, handoff, reply, texts, transcripts
 from chatbot.conversations.access import access_conversation, access_reply
+from chatbot.conversations.custody import Deed, Status
 from chatbot.conversations.models import Conversation, Customer, Generation, Message
-from chatbot.errors import Conflict, InvalidInput, TooFast
-from chatbot.protocol import MAX_TEXT_CHARS, MessageAccepted, MessageChanged, MessageView
+from chatbot.errors import Conflict, TooFast
+from chatbot.protocol import MessageAccepted
 
 TITLE_CHARS = 80
 
@@ -25,7 +24,7 @@ TITLE_CHARS = 80
 class Posted:
     conversation: Conversation
     message: Message
-    reply: Message
+    reply: Message | None
 
 
 def post_customer_message(
@@ -33,10 +32,12 @@ def post_customer_message(
 ) -> MessageAccepted:
     """Store a customer's message, its empty reply and the work to write it. Returns the first result when sent again.
 
+    While a person has the conversation there is no reply: the person answers. Writing opens a resolved conversation again.
+
     Raises InvalidInput for a text without words or too long, Conflict when the id was used for another text, TooFast when
     too many replies are still being written, NotFound for a conversation that is not the customer's.
     """
-    cleaned = clean(text)
+    cleaned = texts.clean(text)
     with transaction.atomic():
         before = _posted_before(customer_id, client_message_id, cleaned)
         posted = before or _post(
@@ -47,18 +48,8 @@ def post_customer_message(
         client_message_id=client_message_id,
         conversation=transcripts.conversation_view(posted.conversation),
         message=view(posted.message),
-        reply=view(posted.reply),
+        reply=view(posted.reply) if posted.reply else None,
     )
-
-
-def clean(text: str) -> str:
-    """Compose to NFC, drop what cannot be seen, trim. Raises InvalidInput when no words are left, or too many."""
-    kept = strip_invisible(unicodedata.normalize("NFC", text)).strip()
-    if not any(unicodedata.category(c)[0] not in "ZC" for c in kept):
-        raise InvalidInput("Write something first.", code="message_empty", field="text")
-    if len(kept) > MAX_TEXT_CHARS:
-        raise InvalidInput(f"A message can have at most {MAX_TEXT_CHARS} characters.", code="message_too_long", field="text")
-    return kept
 
 
 def stop_reply(message_id: UUID, *, customer_id: UUID) -> None:
@@ -82,26 +73,30 @@ def retry_reply(message_id: UUID, *, customer_id: UUID) -> None:
     """Write the conversation's last reply again. Asking while it is being written changes nothing."""
     message = access_reply(message_id, customer_id=customer_id)
     with transaction.atomic():
-        conversation = Conversation.objects.select_for_update().get(pk=message.conversation_id)
-        latest = conversation.messages.filter(role=Message.Role.ASSISTANT).order_by("-seq").first()
+        deed = Deed(custody.lock(message.conversation_id))
+        if deed.before.status == Status.HELD:
+            raise Conflict("A person answers you now.", code="person_answers")
+        latest = deed.conversation.messages.filter(role=Message.Role.ASSISTANT).order_by("-seq").first()
         if latest is None or latest.pk != message.pk:
             raise Conflict("Only the last answer can be written again.", code="not_last_reply")
         if latest.status == Message.Status.PENDING:
             return
-        before = latest.generations.order_by("-pk").first()
-        latest.citations.all().delete()
-        Message.objects.filter(pk=latest.pk).update(
-            status=Message.Status.PENDING, text="", decision="", choices=[], error="", finished_at=None
-        )
-        # A higher fence at once: browsers tell this pending state from the finished one before it by the attempt.
-        generation = Generation.objects.create(conversation=conversation, reply=latest, fence=before.fence + 1 if before else 0)
-        latest.refresh_from_db()
-        changed = [transcripts.message_view(latest)]
-        transaction.on_commit(functools.partial(_hand_over, generation.pk, conversation.pk, changed))
+        bot_turn.write_again(deed, latest)
+        deed.store("reply", **_opened(deed))
 
 
 def request_person(conversation_id: UUID, *, customer_id: UUID) -> None:
     handoff.ask_for_person(access_conversation(conversation_id, customer_id=customer_id))
+
+
+def cancel_request(conversation_id: UUID, *, customer_id: UUID) -> None:
+    handoff.cancel_request(access_conversation(conversation_id, customer_id=customer_id).pk)
+
+
+def leave_contact(conversation_id: UUID, *, customer_id: UUID, email: str, message: str = "") -> None:
+    """See handoff.leave_contact()."""
+    conversation = access_conversation(conversation_id, customer_id=customer_id)
+    handoff.leave_contact(conversation.pk, email=email, message=message)
 
 
 def _posted_before(customer_id: UUID, client_message_id: UUID, text: str) -> Posted | None:
@@ -117,51 +112,34 @@ def _posted_before(customer_id: UUID, client_message_id: UUID, text: str) -> Pos
         return None
     if message.text != text:
         raise Conflict("This message was already sent with other words.", code="message_id_reused")
-    return Posted(message.conversation, message, message.reply)
+    return Posted(message.conversation, message, getattr(message, "reply", None))
 
 
 def _post(text: str, *, customer_id: UUID, client_message_id: UUID, conversation_id: UUID | None, locale: str) -> Posted:
     conversation = _conversation_for(customer_id, conversation_id, locale=locale, title=text)
-    if (
-        conversation.generations.filter(status__in=[Generation.Status.PENDING, Generation.Status.RUNNING]).count()
-        >= settings.MAX_PENDING_REPLIES
-    ):
+    held = conversation.status == Status.HELD
+    if not held and _replies_in_work(conversation) >= settings.MAX_PENDING_REPLIES:
         raise TooFast("Please wait until your earlier messages are answered.", code="conversation_busy", retry_after_s=5)
-    message = Message.objects.create(
-        conversation=conversation,
-        seq=conversation.last_seq + 1,
-        role=Message.Role.CUSTOMER,
-        text=text,
-        client_message_id=client_message_id,
-    )
-    answer = Message.objects.create(
-        conversation=conversation,
-        seq=conversation.last_seq + 2,
-        role=Message.Role.ASSISTANT,
-        status=Message.Status.PENDING,
-        in_reply_to=message,
-    )
-    generation = Generation.objects.create(conversation=conversation, reply=answer)
-    conversation.last_seq += 2
-    conversation.save(update_fields=["last_seq", "status", "updated_at"])
-    changed = [transcripts.new_message_view(message), transcripts.new_message_view(answer)]
-    transaction.on_commit(functools.partial(_hand_over, generation.pk, conversation.pk, changed))
+    deed = Deed(conversation)
+    message = deed.add_message(role=Message.Role.CUSTOMER, text=text, client_message_id=client_message_id)
+    answer = None if held else bot_turn.answer_message(deed, message)
+    opened = _opened(deed)
+    deed.store("status" if opened else "message", **opened)
     return Posted(conversation, message, answer)
 
 
+def _replies_in_work(conversation: Conversation) -> int:
+    return conversation.generations.filter(status__in=[Generation.Status.PENDING, Generation.Status.RUNNING]).count()
+
+
+def _opened(deed: Deed) -> dict[str, Any]:
+    """What makes a resolved conversation the bot's again."""
+    return custody.with_bot() if deed.before.status == Status.RESOLVED else {}
+
+
 def _conversation_for(customer_id: UUID, conversation_id: UUID | None, *, locale: str, title: str) -> Conversation:
-    """The conversation, locked; a closed one is opened again."""
+    """The conversation, locked."""
     if conversation_id is None:
         return Conversation.objects.create(customer_id=customer_id, locale=locale, title=" ".join(title.split())[:TITLE_CHARS])
     access_conversation(conversation_id, customer_id=customer_id)
-    conversation = Conversation.objects.select_for_update().get(pk=conversation_id)
-    if conversation.status == Conversation.Status.CLOSED:
-        conversation.status = Conversation.Status.OPEN
-    return conversation
-
-
-def _hand_over(generation_id: int, conversation_id: UUID, changed: list[MessageView]) -> None:
-    """After the commit: give the work to the workers, and the news to the customer's other tabs."""
-    tasks.enqueue(generation_id, queue=affinity.preferred_queue(conversation_id))
-    for view in changed:
-        publishing.announce(conversation_id, MessageChanged(message=view))
+    return custody.lock(conversation_id)

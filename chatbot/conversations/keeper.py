@@ -1,4 +1,5 @@
-"""The generation worker's housekeeping thread: hear stops, renew leases, sweep, tell places in the queue, say that it is alive.
+"""The generation worker's housekeeping thread: hear stops, renew leases, sweep, tell places in the queues,
+give back what no person took in time, say that it is alive.
 
 It ends the worker when its engine has died.
 """
@@ -16,7 +17,7 @@ from django.conf import settings
 from django.db import connection
 
 from chatbot import runtime
-from chatbot.conversations import affinity, leases, sweeping, waiting_line
+from chatbot.conversations import affinity, expiring, leases, person_line, sweeping, waiting_line
 from chatbot.releases import following
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,8 @@ def keep() -> None:
         (runtime.WORKER_BEAT_S, runtime.announce_worker),
         (runtime.WORKER_BEAT_S, leave_without_engine),
         (waiting_line.TELL_S, waiting_line.tell_places),
+        (person_line.TELL_S, person_line.tell_places),
+        (settings.HANDOFF_SWEEP_S, expiring.expire),
         (TIDY_S, affinity.drop_queues_of_the_dead),
         (following.FOLLOW_S, following.follow_live),
     ]

@@ -23,7 +23,7 @@ Status = Generation.Status
 
 @dataclass
 class Claim:
-    """The right to write one reply. `ended` is set when the customer stops it or the lease is lost."""
+    """The right to write one reply. `ended` is set when the customer or a person stops it, or the lease is lost."""
 
     generation_id: int
     fence: int
@@ -45,7 +45,7 @@ def claim(generation_id: int) -> Claim | None:
     try:
         with transaction.atomic():
             taken = Generation.objects.filter(
-                free, ~Exists(earlier), pk=generation_id, attempts__lt=settings.REPLY_MAX_ATTEMPTS
+                free, ~Exists(earlier), pk=generation_id, attempts__lt=settings.REPLY_MAX_ATTEMPTS, taken_over=False
             ).update(
                 status=Status.RUNNING,
                 fence=F("fence") + 1,
@@ -81,7 +81,7 @@ def let_go(held: Claim) -> None:
 
 
 def end_stopped() -> None:
-    """Set `ended` on the claims whose customers have pressed stop."""
+    """Set `ended` on the claims whose customers have pressed stop, or have a person with them now."""
     claims = _claims()
     if not claims:
         return

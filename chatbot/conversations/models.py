@@ -4,8 +4,41 @@ from __future__ import annotations
 
 import uuid
 
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+
+from chatbot.conversations.staff_models import (
+    MAX_TAG_CHARS,
+    AgentPresence,
+    ContactRequest,
+    ConversationEvent,
+    Mention,
+    Note,
+    ReadMark,
+    Tag,
+)
+
+# Django finds all models of the room here.
+__all__ = [
+    "MAX_TAG_CHARS",
+    "AgentPresence",
+    "Citation",
+    "ContactRequest",
+    "Conversation",
+    "ConversationEvent",
+    "Customer",
+    "Generation",
+    "Mention",
+    "Message",
+    "Note",
+    "ReadMark",
+    "Tag",
+]
+
+PREVIEW_CHARS = 160
 
 
 class Customer(models.Model):
@@ -20,28 +53,132 @@ class Customer(models.Model):
 
 
 class Conversation(models.Model):
+    """One talk with one customer, and who has it: the bot, the queue of those who wait for a person, or one agent.
+
+    The bot answers unless a person holds it. Whoever changes a row holds its lock; `version` goes up with every change that a
+    list of conversations can show.
+    """
+
     class Status(models.TextChoices):
         OPEN = "open", "The bot answers"
         WAITING = "waiting", "Waiting for a person"
-        CLOSED = "closed", "Closed"
+        HELD = "held", "A person answers"
+        RESOLVED = "resolved", "Resolved"
+
+    class Priority(models.IntegerChoices):
+        LOW = -1, "Low"
+        NORMAL = 0, "Normal"
+        HIGH = 1, "High"
+        URGENT = 2, "Urgent"
+
+    class HandoffReason(models.TextChoices):
+        ASKED = "asked", "Asked for a person"
+        NOTHING_KNOWN = "nothing_known", "Nothing known about it"
+        UNSUPPORTED = "unsupported", "No answer could be supported"
+        LOW_CONFIDENCE = "low_confidence", "The bot was not sure"
+        ANGER = "anger", "The customer is angry"
+        ERROR = "error", "An answer failed"
+        TRANSFERRED = "transferred", "Passed on by a colleague"
+        RETURNED = "returned", "Its agent was away"
+
+    class Contact(models.TextChoices):
+        NONE = "", "Not asked for"
+        OFFERED = "offered", "Form offered"
+        LEFT = "left", "Address left"
+
+    class Sentiment(models.TextChoices):
+        UNKNOWN = "", "Not known"
+        NEGATIVE = "negative", "Negative"
+        NEUTRAL = "neutral", "Neutral"
+        POSITIVE = "positive", "Positive"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="conversations")
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.OPEN)
     title = models.CharField(max_length=120, blank=True, default="")
     locale = models.CharField(max_length=20, default="en")
+    # The way the customer came in: the chat page, the widget on the company's site, a machine.
+    channel = models.CharField(max_length=20, default="page")
     # The seq of the newest message. Raised under a lock on this row, so a conversation's numbers have no gap.
     last_seq = models.PositiveIntegerField(default=0)
+    version = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
+    # Who has it. No team means the default one.
+    assigned_to = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="held_conversations"
+    )
+    held_since = models.DateTimeField(null=True, blank=True)
+    team = models.ForeignKey("staffing.Team", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    priority = models.SmallIntegerField(choices=Priority.choices, default=Priority.NORMAL)
+    waiting_since = models.DateTimeField(null=True, blank=True)
+    # When a request that nobody has taken goes back to the bot; and, of one made outside working hours, when somebody comes.
+    promised_until = models.DateTimeField(null=True, blank=True)
+    opens_at = models.DateTimeField(null=True, blank=True)
+    handoff_reason = models.CharField(max_length=20, choices=HandoffReason.choices, blank=True, default="")
+    contact = models.CharField(max_length=10, choices=Contact.choices, blank=True, default=Contact.NONE)
+    contact_left_at = models.DateTimeField(null=True, blank=True)
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    resolved_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    reopened_at = models.DateTimeField(null=True, blank=True)
+    reopen_count = models.PositiveIntegerField(default=0)
+
+    # What a list shows of it, so that a page of the list is one query.
+    language = models.CharField(max_length=20, blank=True, default="")
+    topic = models.CharField(max_length=60, blank=True, default="")
+    sentiment = models.CharField(max_length=10, choices=Sentiment.choices, blank=True, default=Sentiment.UNKNOWN)
+    sentiment_score = models.FloatField(null=True, blank=True)
+    tags = ArrayField(models.CharField(max_length=MAX_TAG_CHARS), default=list, blank=True)
+    last_message_at = models.DateTimeField(null=True, blank=True)
+    last_message_preview = models.CharField(max_length=PREVIEW_CHARS, blank=True, default="")
+    last_role = models.CharField(max_length=10, blank=True, default="")
+    last_customer_at = models.DateTimeField(null=True, blank=True)
+    last_customer_seq = models.PositiveIntegerField(default=0)
+    last_agent_at = models.DateTimeField(null=True, blank=True)
+    first_response_at = models.DateTimeField(null=True, blank=True)
+    first_agent_response_at = models.DateTimeField(null=True, blank=True)
+
     class Meta:
+        constraints = [
+            # One owner: exactly a held conversation has an agent, exactly a waiting one waits.
+            models.CheckConstraint(
+                name="conversation_held_iff_assigned",
+                condition=Q(status="held", assigned_to__isnull=False, held_since__isnull=False)
+                | (~Q(status="held") & Q(assigned_to__isnull=True, held_since__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="conversation_waiting_iff_since",
+                condition=Q(status="waiting", waiting_since__isnull=False, promised_until__isnull=False)
+                | (~Q(status="waiting") & Q(waiting_since__isnull=True, promised_until__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="conversation_resolved_iff_time",
+                condition=Q(status="resolved", resolved_at__isnull=False) | (~Q(status="resolved") & Q(resolved_at__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="conversation_status_known", condition=Q(status__in=["open", "waiting", "held", "resolved"])
+            ),
+        ]
         indexes = [
             # A customer's own list, newest first (transcripts.conversations_of).
             models.Index(fields=["customer", "-updated_at"], name="conversation_of_customer"),
-            # The desk's lists, by status and newest first (transcripts.page_of_conversations).
+            # The desk's lists, by status and newest first (reviewing.page_of_conversations).
             models.Index(fields=["status", "-updated_at", "-id"], name="conversation_by_status"),
             models.Index(fields=["-updated_at", "-id"], name="conversation_newest"),
+            # The desk's lists, newest message first.
+            models.Index(fields=["status", "-last_message_at", "-id"], name="conversation_status_last"),
+            models.Index(fields=["-last_message_at", "-id"], name="conversation_last"),
+            models.Index(
+                fields=["team", "-last_message_at", "-id"], name="conversation_team_last", condition=Q(team__isnull=False)
+            ),
+            # What an agent has; whose agent is away (expiring.return_forsaken).
+            models.Index(fields=["assigned_to", "-last_message_at", "-id"], name="conversation_held", condition=Q(status="held")),
+            # The queue, as it is served (waiting_people.line), and what nobody took in time (expiring.expire_requests).
+            models.Index(F("priority").desc(), "waiting_since", "id", name="conversation_waiting", condition=Q(status="waiting")),
+            models.Index(fields=["promised_until"], name="conversation_promised", condition=Q(status="waiting")),
+            models.Index(fields=["-contact_left_at"], name="conversation_contact_left", condition=Q(contact="left")),
+            GinIndex(fields=["tags"], name="conversation_tags"),
         ]
 
     def __str__(self) -> str:
@@ -67,13 +204,18 @@ class Message(models.Model):
     role = models.CharField(max_length=10, choices=Role.choices)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.COMPLETE)
     text = models.TextField(blank=True, default="")
-    # Made by the browser; only customers' messages have one.
+    # Made by the browser of the customer or the agent who wrote it.
     client_message_id = models.UUIDField(null=True, blank=True)
     # The customer's message that this reply answers.
     in_reply_to = models.OneToOneField("self", on_delete=models.CASCADE, null=True, blank=True, related_name="reply")
     decision = models.CharField(max_length=10, blank=True, default="")
     choices = models.JSONField(default=list, blank=True)
     error = models.CharField(max_length=40, blank=True, default="")
+    # Of an agent's message; the name is kept as the customer saw it.
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    author_name = models.CharField(max_length=150, blank=True, default="")
+    # Of a system message: which one it is; its text is in the customer's language (notices.py).
+    notice = models.CharField(max_length=20, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
@@ -87,8 +229,10 @@ class Message(models.Model):
                 condition=Q(client_message_id__isnull=False),
             ),
             models.CheckConstraint(
-                name="message_client_id_is_customers", condition=Q(client_message_id__isnull=True) | Q(role="customer")
+                name="message_client_id_is_a_persons",
+                condition=Q(client_message_id__isnull=True) | Q(role__in=["customer", "agent"]),
             ),
+            models.CheckConstraint(name="message_agent_is_named", condition=~Q(role="agent") | ~Q(author_name="")),
         ]
 
     def __str__(self) -> str:
@@ -118,6 +262,8 @@ class Generation(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     enqueued_at = models.DateTimeField(null=True, blank=True)
     stop_requested_at = models.DateTimeField(null=True, blank=True)
+    # A person has taken the conversation over: nothing more of this may be shown, whoever still writes it.
+    taken_over = models.BooleanField(default=False)
     # False until the finished reply has been put on the conversation's stream; the sweeper puts it there if the worker could not.
     announced = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)

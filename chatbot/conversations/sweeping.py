@@ -20,6 +20,7 @@ BATCH = 200
 def sweep() -> None:
     """Enqueue what waits unclaimed or lost its worker, end what has used up its attempts, announce what was not heard."""
     exhausted = _end_exhausted()
+    _end_taken_over()
     forgotten = _forgotten()
     for generation_id in forgotten:
         tasks.enqueue(generation_id)
@@ -33,7 +34,8 @@ def sweep() -> None:
 def _forgotten() -> list[int]:
     unclaimed = Q(status=Generation.Status.PENDING) | Q(status=Generation.Status.RUNNING, lease_until__lt=Now())
     not_handed_over = Q(enqueued_at__isnull=True) | Q(enqueued_at__lt=Now() - timedelta(seconds=tasks.ENQUEUED_PATIENCE_S))
-    return list(Generation.objects.filter(unclaimed, not_handed_over).order_by("pk").values_list("pk", flat=True)[:BATCH])
+    found = Generation.objects.filter(unclaimed, not_handed_over, taken_over=False)
+    return list(found.order_by("pk").values_list("pk", flat=True)[:BATCH])
 
 
 def _unheard() -> list[int]:
@@ -47,8 +49,19 @@ def _end_exhausted() -> int:
         dead = Generation.objects.select_for_update(skip_locked=True).filter(
             Q(status=Generation.Status.PENDING) | Q(status=Generation.Status.RUNNING, lease_until__lt=Now()),
             attempts__gte=settings.REPLY_MAX_ATTEMPTS,
+            taken_over=False,
         )
         ended = list(dead[:BATCH])
         for generation in ended:
             reply.end_as_failed(generation, code="worker_lost")
     return len(ended)
+
+
+def _end_taken_over() -> None:
+    """End replies that a person has silenced and whose worker is gone. What they had shown is gone with it."""
+    with transaction.atomic():
+        gone = Generation.objects.select_for_update(skip_locked=True).filter(
+            Q(status=Generation.Status.PENDING) | Q(status=Generation.Status.RUNNING, lease_until__lt=Now()), taken_over=True
+        )
+        for generation in gone[:BATCH]:
+            reply.end_as_stopped(generation)

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Prefetch, QuerySet
+from django.contrib.auth.models import AbstractBaseUser, AbstractUser
+from django.db.models import Prefetch, Q, QuerySet
 from django.urls import reverse
 
 from chatbot import protocol
 from chatbot.answering.language import direction
 from chatbot.answering.prompting import Turn
 from chatbot.conversations.models import Conversation, Generation, Message
+from chatbot.conversations.opinions import opinions
 from chatbot.rendering import render_markdown
 
 PAGE_MESSAGES = 50
@@ -30,13 +32,38 @@ class ConversationSummary:
 
 
 def conversation_view(conversation: Conversation) -> protocol.ConversationView:
+    """Who is there, as the customer may know it. No query unless a person was asked for or is there."""
+    agent = conversation.assigned_to
     fields = {
         "id": conversation.id,
         "status": conversation.status,
         "created_at": conversation.created_at.isoformat(),
         "last_seq": conversation.last_seq,
+        "version": conversation.version,
+        "agent": protocol.AgentView(name=name_of(agent)) if agent else None,
+        "place": place_of(conversation),
+        "opens_at": conversation.opens_at.isoformat() if conversation.opens_at else "",
+        "contact": conversation.contact,
+        "satisfaction": opinions(conversation),
     }
     return protocol.ConversationView.model_validate(fields)
+
+
+def name_of(agent: AbstractBaseUser) -> str:
+    """What customers and colleagues call an agent."""
+    full_name = agent.get_full_name() if isinstance(agent, AbstractUser) else ""
+    return full_name or agent.get_username()
+
+
+def place_of(conversation: Conversation) -> int | None:
+    """1 for the customer who is next in the team's line; None for who does not wait, or waits for the morning."""
+    if conversation.status != Conversation.Status.WAITING or conversation.opens_at:
+        return None
+    earlier = Q(priority=conversation.priority, waiting_since__lt=conversation.waiting_since)
+    ahead = Conversation.objects.filter(
+        Q(priority__gt=conversation.priority) | earlier, status=Conversation.Status.WAITING, team=conversation.team_id
+    )
+    return ahead.count() + 1
 
 
 def message_view(message: Message) -> protocol.MessageView:
@@ -74,6 +101,8 @@ def _view(message: Message, *, citations: list[protocol.Citation], attempt: int,
         "choices": message.choices,
         "rating": rating,
         "error": message.error,
+        "author": message.author_name,
+        "notice": message.notice,
     }
     return protocol.MessageView.model_validate(fields)
 
@@ -112,11 +141,10 @@ def conversations_of(customer_id: UUID, *, limit: int = 50) -> list[Conversation
 
 
 def turns_before(message: Message) -> tuple[Turn, ...]:
-    """What was said before this customer's message, oldest first, without replies that failed."""
+    """What was said before this customer's message, oldest first, without failed replies. A person's answers count as ours."""
     rows = (
-        Message.objects.filter(
-            conversation_id=message.conversation_id, seq__lt=message.seq, role__in=[Message.Role.CUSTOMER, Message.Role.ASSISTANT]
-        )
+        Message.objects.filter(conversation_id=message.conversation_id, seq__lt=message.seq)
+        .exclude(role=Message.Role.SYSTEM)
         .exclude(text="")
         .exclude(status=Message.Status.FAILED)
         .order_by("-seq")[:HISTORY_MESSAGES]

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
+from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
@@ -19,11 +20,14 @@ from django.utils.translation import override
 from pydantic import ValidationError
 
 from chatbot import protocol
-from chatbot.conversations import intake
+from chatbot.conversations import intake, presence
 from chatbot.conversations.access import access_conversation
+from chatbot.conversations.ending import end_conversation
+from chatbot.conversations.publishing import stream_key
 from chatbot.conversations.transcripts import conversation_view, page_before
 from chatbot.errors import ChatbotError, InvalidInput
 from chatbot.learning.feedback import record_feedback
+from chatbot.learning.satisfaction import record_satisfaction
 from chatbot.telemetry import log_crash, log_event
 from support_portal.chat.languages import locale_of_headers
 from support_portal.chat.stream_reader import Follower, stream_reader
@@ -51,6 +55,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
         self.visitor = visitor
         self.locale = locale_of_headers(self.scope["headers"])
         self.follower: Follower | None = None
+        self.following: UUID | None = None
         self.bad_frames = 0
         await self.accept()
 
@@ -82,6 +87,11 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
             protocol.RetryReply: self._retry,
             protocol.GiveFeedback: self._rate,
             protocol.RequestPerson: self._ask_for_person,
+            protocol.CancelRequest: self._cancel_request,
+            protocol.LeaveContact: self._leave_contact,
+            protocol.EndConversation: self._end,
+            protocol.GiveSatisfaction: self._give_satisfaction,
+            protocol.Typing: self._type,
             protocol.LoadEarlier: self._load_earlier,
             protocol.Ping: self._pong,
         }
@@ -96,12 +106,12 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
         """Send what the browser has not seen, then follow. The stream's position is read first, so nothing falls between."""
         reader = stream_reader()
         await database_sync_to_async(access_conversation)(conversation_id, customer_id=self.visitor)
-        if after is None or not await reader.replayable(conversation_id, after=after):
+        if after is None or not await reader.replayable(stream_key(conversation_id), after=after):
             after = await self._send_snapshot(conversation_id)
         await self._follow(conversation_id, after=after)
 
     async def _send_snapshot(self, conversation_id: UUID) -> str:
-        position = await stream_reader().tail(conversation_id)
+        position = await stream_reader().tail(stream_key(conversation_id))
         snapshot = await database_sync_to_async(_snapshot)(conversation_id, customer_id=self.visitor)
         await self._send(snapshot.model_copy(update={"stream_id": position}))
         pending = any(message.status == "pending" for message in snapshot.messages)
@@ -112,10 +122,13 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
         async def restart() -> None:
             await self._send_snapshot(conversation_id)
 
-        self.follower = await stream_reader().follow(conversation_id, after=after, deliver=self._pass_on, restart=restart)
+        self.following = conversation_id
+        self.follower = await stream_reader().follow(
+            stream_key(conversation_id), after=after, deliver=self._pass_on, restart=restart
+        )
 
     async def _unfollow(self) -> None:
-        follower, self.follower = getattr(self, "follower", None), None
+        follower, self.follower, self.following = getattr(self, "follower", None), None, None
         if follower is not None:
             await stream_reader().unfollow(follower)
 
@@ -131,8 +144,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
             locale=self.locale,
         )
         await self._send(accepted)
-        followed = self.follower is not None and self.follower.key.endswith(str(accepted.conversation.id))
-        if not followed:
+        if self.following != accepted.conversation.id:
             await self._unfollow()
             await self._follow(accepted.conversation.id, after="0-0")
 
@@ -149,6 +161,27 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
 
     async def _ask_for_person(self, command: protocol.RequestPerson) -> None:
         await database_sync_to_async(intake.request_person)(command.conversation_id, customer_id=self.visitor)
+
+    async def _cancel_request(self, command: protocol.CancelRequest) -> None:
+        await database_sync_to_async(intake.cancel_request)(command.conversation_id, customer_id=self.visitor)
+
+    async def _leave_contact(self, command: protocol.LeaveContact) -> None:
+        await database_sync_to_async(intake.leave_contact)(
+            command.conversation_id, customer_id=self.visitor, email=command.email, message=command.message
+        )
+
+    async def _end(self, command: protocol.EndConversation) -> None:
+        await database_sync_to_async(end_conversation)(command.conversation_id, customer_id=self.visitor)
+
+    async def _give_satisfaction(self, command: protocol.GiveSatisfaction) -> None:
+        await database_sync_to_async(record_satisfaction)(
+            command.conversation_id, customer_id=self.visitor, about=command.about, score=command.score, comment=command.comment
+        )
+
+    async def _type(self, command: protocol.Typing) -> None:
+        """Only in the conversation this socket follows: access was checked when it was opened."""
+        if self.following is not None:
+            await sync_to_async(presence.customer_typing)(self.following)
 
     async def _load_earlier(self, command: protocol.LoadEarlier) -> None:
         earlier = await database_sync_to_async(_earlier)(

@@ -1,7 +1,8 @@
-"""The web process's one reader of conversation streams: a single blocking XREAD for all sockets of the process.
+"""The web process's one reader of streams: a single blocking XREAD for all sockets of the process, customers' and desks'.
 
-A socket follows a conversation from a stream id on; its frames arrive in order through a callback. When Redis comes back after
-an absence, entries may be missing, so every follower is told to start again from the database.
+A socket follows a stream (see chatbot/conversations/publishing.py) from a stream id on; its frames arrive in order through a
+callback. When Redis comes back after an absence, entries may be missing, so every follower is told to start again from the
+database. A frame with `expires_at_ms` is handed out only until then: a replay shows nobody typing who has long stopped.
 """
 
 from __future__ import annotations
@@ -10,17 +11,17 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import redis.asyncio
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from chatbot.conversations.publishing import stream_key
 from chatbot.telemetry import log_event
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ Restart = Callable[[], Awaitable[None]]
 
 @dataclass(eq=False)
 class Follower:
-    """One socket's interest in one conversation. `after` moves with what was delivered."""
+    """One socket's interest in one stream. `after` moves with what was delivered."""
 
     key: str
     after: str
@@ -56,22 +57,22 @@ class StreamReader:
         self._wake_key = f"web:{uuid4()}:wake"
         self._task: asyncio.Task[None] | None = None
 
-    async def tail(self, conversation_id: UUID) -> str:
+    async def tail(self, key: str) -> str:
         """The id of the stream's newest entry; what is read from the database afterwards is at least as new. "" without Redis."""
         with contextlib.suppress(RedisError):
-            newest = await asyncio.wait_for(self._redis.xrevrange(stream_key(conversation_id), count=1), timeout=2)
+            newest = await asyncio.wait_for(self._redis.xrevrange(key, count=1), timeout=2)
             return newest[0][0].decode() if newest else "0-0"
         return ""
 
-    async def replayable(self, conversation_id: UUID, *, after: str) -> bool:
+    async def replayable(self, key: str, *, after: str) -> bool:
         """Whether everything after this id is still on the stream, so that a browser needs no snapshot."""
         with contextlib.suppress(RedisError):
-            oldest = await asyncio.wait_for(self._redis.xrange(stream_key(conversation_id), count=1), timeout=2)
+            oldest = await asyncio.wait_for(self._redis.xrange(key, count=1), timeout=2)
             return bool(oldest) and _order(oldest[0][0].decode()) <= _order(after)
         return False
 
-    async def follow(self, conversation_id: UUID, *, after: str, deliver: Deliver, restart: Restart) -> Follower:
-        follower = Follower(stream_key(conversation_id), after or "0-0", deliver, restart)
+    async def follow(self, key: str, *, after: str, deliver: Deliver, restart: Restart) -> Follower:
+        follower = Follower(key, after or "0-0", deliver, restart)
         self._followers.setdefault(follower.key, []).append(follower)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._read_forever())
@@ -134,10 +135,12 @@ class StreamReader:
     async def _hand_out(self, key: str, entry_id: str, payload: bytes) -> None:
         frame = json.loads(payload)
         frame["stream_id"] = entry_id
+        expired = frame.get("expires_at_ms", math.inf) < time.time() * 1000
         for follower in list(self._followers.get(key, [])):
             if _order(entry_id) > _order(follower.after):
                 follower.after = entry_id
-                await _guarded(follower.deliver(frame))
+                if not expired:
+                    await _guarded(follower.deliver(frame))
 
     async def _restart_all(self, *, down_ms: float) -> None:
         followers = [follower for group in self._followers.values() for follower in group]

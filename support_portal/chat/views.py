@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import get_language
@@ -68,6 +69,7 @@ def _config(request: HttpRequest, *, locale: str, conversation_id: uuid.UUID | N
         "suggestions": company.suggestions_for(locale),
         "feedback_reasons": list(Feedback.Reason.values),
         "labels": chat_labels(),
+        "mail": settings.MAIL_CONFIGURED,
     }
 
 

@@ -11,9 +11,10 @@ from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from django.db import connections
 
-from chatbot.conversations import publishing
+from chatbot import runtime
+from chatbot.conversations import presence, publishing, takeover
 from chatbot.conversations.models import Conversation, Customer, Message
-from chatbot.protocol import SERVER_FRAMES, ReplyProgress
+from chatbot.protocol import SERVER_FRAMES, AgentTyping, ReplyProgress
 from support_portal.asgi import application
 from support_portal.chat import consumers
 from support_portal.chat.stream_reader import stream_reader
@@ -153,6 +154,8 @@ async def test_stranger_sees_nothing_of_a_conversation(open_browser: Any) -> Non
         {"type": "conversation.open", "conversation_id": str(accepted.conversation.id), "after": "0-0"},
         {"type": "messages.earlier", "conversation_id": str(accepted.conversation.id), "before_seq": 9},
         {"type": "person.request", "conversation_id": str(accepted.conversation.id)},
+        {"type": "person.cancel", "conversation_id": str(accepted.conversation.id)},
+        {"type": "contact.leave", "conversation_id": str(accepted.conversation.id), "email": "mallory@example.org"},
         {"type": "reply.stop", "message_id": str(accepted.reply.id)},
         {"type": "reply.retry", "message_id": str(accepted.reply.id)},
         {"type": "feedback.give", "message_id": str(accepted.reply.id), "rating": 1},
@@ -287,3 +290,26 @@ async def test_earlier_messages_come_by_page(open_browser: Any) -> None:
     await browser.say(type="messages.earlier", conversation_id=str(conversation.pk), before_seq=71)
     page = await browser.hear("messages.earlier")
     assert [m.seq for m in page.messages] == list(range(21, 71)) and page.has_earlier
+
+
+async def test_customer_hears_the_person_and_nobody_who_has_stopped_typing(open_browser: Any, dana: Any) -> None:
+    browser = await open_browser(uuid.uuid4())
+    accepted = await browser.post()
+    where = accepted.conversation.id
+    await sync_to_async(takeover.take)(where, agent_id=dana.pk)
+    assert (await browser.hear("conversation.changed")).conversation.agent.name == "Dana"
+    await sync_to_async(publishing.announce)(where, AgentTyping(name="long ago", expires_at_ms=1))
+    await sync_to_async(presence.agent_typing)(where, agent_id=dana.pk)
+    assert (await browser.hear("agent.typing")).name == "Dana"
+    assert (await browser.post("Are you there?", conversation_id=str(where))).reply is None
+
+
+async def test_customers_typing_reaches_the_desk_only(open_browser: Any, dana: Any) -> None:
+    browser = await open_browser(uuid.uuid4())
+    where = (await browser.post()).conversation.id
+    await sync_to_async(presence.open_conversation)(where, agent_id=dana.pk)
+    await browser.say(type="typing")
+    await browser.say(type="ping")
+    await browser.hear("pong")
+    entries = await sync_to_async(runtime.valkey().xrange)(publishing.staff_key(where))
+    assert b"customer.typing" in entries[-1][1][b"frame"]

@@ -7,7 +7,7 @@ import pytest
 from django.db import connections
 
 from chatbot import runtime
-from chatbot.conversations import intake
+from chatbot.conversations import intake, texts
 from chatbot.conversations.models import Conversation, Customer, Generation, Message
 from chatbot.errors import ChatbotError
 from tests.conversations.factories import generation_of, message, post
@@ -75,7 +75,7 @@ def test_too_long_text_is_refused(alice: Customer) -> None:
     [("a\x00b", "ab"), ("line\r\nline", "line\nline"), ("\u202eevil", "evil"), ("e\u0301", "é"), ("👨‍👩‍👧 ok", "👨‍👩‍👧 ok")],
 )
 def test_control_characters_are_dropped(typed: str, stored: str) -> None:
-    assert intake.clean(typed) == stored
+    assert texts.clean(typed) == stored
 
 
 def test_flood_of_one_conversation_is_refused_and_loses_nothing(alice: Customer) -> None:

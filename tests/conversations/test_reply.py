@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -8,12 +7,10 @@ import pytest
 from django.utils import timezone
 
 from chatbot import runtime
-from chatbot.answering import pipeline
-from chatbot.answering.answers import Answer, Progress, Question
+from chatbot.answering.answers import Answer, Progress
 from chatbot.answering.answers import Citation as Cited
 from chatbot.conversations import leases, reply, sweeping
 from chatbot.conversations.models import Citation, Customer, Generation
-from chatbot.engine.fake import ScriptedEngine
 from chatbot.protocol import SERVER_FRAMES, MessageChanged, ReplyProgress
 from tests.conversations.factories import generation_of, message, post
 
@@ -22,21 +19,6 @@ def answer(text: str = "Two days.", **changes: Any) -> Answer:
     return Answer(
         **{"text": text, "decision": "compose", "finish_reason": "stop", "language": "en", "trace": {"reason": "test"}, **changes}
     )
-
-
-@pytest.fixture
-def say(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Let the pipeline yield these steps; the engine is not asked."""
-    monkeypatch.setattr(runtime, "engine", ScriptedEngine)
-
-    def script(*steps: Any) -> None:
-        def steps_of(question: Question, **parts: Any) -> Iterator[Any]:
-            for step in steps:
-                yield step() if callable(step) else step
-
-        monkeypatch.setattr(pipeline, "answer", steps_of)
-
-    return script
 
 
 def frames(conversation_id: object) -> list[Any]:

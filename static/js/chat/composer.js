@@ -14,8 +14,9 @@ export class Composer {
   #maxChars;
   #onSend;
   #onDraft;
+  #onTyping;
 
-  constructor({ form, field, sendButton, stopButton, counter, counterText, maxChars, onSend, onStop, onDraft }) {
+  constructor({ form, field, sendButton, stopButton, counter, counterText, maxChars, onSend, onStop, onDraft, onTyping }) {
     this.#field = field;
     this.#sendButton = sendButton;
     this.#stopButton = stopButton;
@@ -24,11 +25,15 @@ export class Composer {
     this.#maxChars = maxChars;
     this.#onSend = onSend;
     this.#onDraft = onDraft;
+    this.#onTyping = onTyping;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
     });
-    field.addEventListener("input", () => this.#changed());
+    field.addEventListener("input", () => {
+      if (field.value.trim()) this.#onTyping();
+      this.#changed();
+    });
     field.addEventListener("keydown", (event) => this.#keydown(event));
     stopButton.addEventListener("click", onStop);
     addEventListener("resize", () => this.#grow());

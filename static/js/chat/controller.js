@@ -7,6 +7,7 @@ const ACCEPTED_WITHIN_MS = 8_000;
 const RETRY_AFTER_MS = 5_000;
 // A reply that is silent for so long, or a gap in the numbers, may mean a lost frame: ask for the truth again, this often at most.
 const SILENT_MS = 20_000;
+const TYPING_EVERY_MS = 3_000;
 // Refusals that pass by themselves; so does every one that names a time.
 const RETRIABLE = new Set(["too_fast", "unavailable", "internal"]);
 
@@ -17,6 +18,7 @@ export class Controller {
   #onNotice;
   #awaiting = null; // {id, timer}: the one message that is on its way
   #askedAt = 0;
+  #typedAt = 0;
 
   constructor({ conversationId, outbox, onChange, onNotice }) {
     this.state = newTranscript(conversationId);
@@ -73,7 +75,7 @@ export class Controller {
       }
       this.#flush();
     } else if (this.state.phase !== "not_found") {
-      this.#onNotice(frame.message);
+      this.#onNotice(frame.message, frame.field);
     }
   }
 
@@ -138,6 +140,29 @@ export class Controller {
     return this.#command({ type: "person.request", conversation_id: this.state.conversationId });
   }
 
+  cancelRequest() {
+    return this.#command({ type: "person.cancel", conversation_id: this.state.conversationId });
+  }
+
+  leaveContact({ email, message }) {
+    return this.#command({ type: "contact.leave", conversation_id: this.state.conversationId, email, message });
+  }
+
+  endConversation() {
+    return this.#command({ type: "conversation.end", conversation_id: this.state.conversationId });
+  }
+
+  giveSatisfaction({ about, score, comment }) {
+    return this.#command({ type: "satisfaction.give", conversation_id: this.state.conversationId, about, score, comment });
+  }
+
+  // The customer types. Told only where a person is, or is to come.
+  typing(now = Date.now()) {
+    const status = this.state.conversation?.status;
+    if ((status !== "held" && status !== "waiting") || now - this.#typedAt < TYPING_EVERY_MS) return;
+    if (this.#socket.send({ type: "typing" })) this.#typedAt = now;
+  }
+
   loadEarlier() {
     const { conversationId, messages, hasEarlier, loadingEarlier } = this.state;
     if (!hasEarlier || loadingEarlier || !this.#socket.online) return;
@@ -183,7 +208,7 @@ export class Controller {
   #tick(now) {
     if (this.connection.name === "online" && this.state.phase !== "not_found") this.#heal(now);
     const counting = this.connection.name === "waiting" || this.connection.name === "offline";
-    if (counting || pendingReplies(this.state).length) this.#onChange(this.state);
+    if (counting || this.state.typing || pendingReplies(this.state).length) this.#onChange(this.state);
   }
 
   #heal(now) {

@@ -10,8 +10,10 @@ export function entriesOf(state, { connection, unreadFrom }) {
   const last = lastReply(state);
   const online = connection.name === "online";
   const status = state.conversation?.status;
-  const shared = { online, waiting: status === "waiting" };
-  const messages = state.messages.map((message) => ({
+  const shared = { online, waiting: status === "waiting" || status === "held", held: status === "held" };
+  // A reply that a person's coming has ended before its first word is nothing to read.
+  const shown = state.messages.filter((message) => message.text || message.error !== "taken_over");
+  const messages = shown.map((message) => ({
     ...shared,
     key: message.client_message_id ?? message.id,
     kind: ROLES.has(message.role) ? message.role : "system",

@@ -67,16 +67,17 @@ export function makeNodes({ text, templates }) {
 
   function endedLabel(message) {
     if (message.status === "failed") return text.has(`reply_failed_${message.error}`) ? t(`reply_failed_${message.error}`) : t("reply_failed");
-    return message.status === "stopped" ? t("reply_stopped") : "";
+    if (message.status !== "stopped") return "";
+    return message.error === "taken_over" ? t("reply_taken_over") : t("reply_stopped");
   }
 
-  function updateActions(node, { message, isLast }, pending) {
+  function updateActions(node, { message, isLast, held }, pending) {
     slot(node, "actions").hidden = pending;
     const complete = message.status === "complete";
     for (const name of ["copy", "up", "down"]) slot(node, name).hidden = !complete;
     slot(node, "up").setAttribute("aria-pressed", String(message.rating === 1));
     slot(node, "down").setAttribute("aria-pressed", String(message.rating === -1));
-    slot(node, "retry").hidden = !isLast;
+    slot(node, "retry").hidden = !isLast || held;
     slot(node, "retry").classList.toggle("is-called-for", !complete);
   }
 
@@ -125,7 +126,13 @@ export function makeNodes({ text, templates }) {
     showTime(node, message.created_at);
   }
 
-  const KINDS = { customer: updateCustomer, assistant: updateReply, agent: updatePlain, system: updatePlain };
+  function updateAgent(node, entry) {
+    updatePlain(node, entry);
+    setText(slot(node, "author"), entry.message.author);
+    node.setAttribute("aria-label", entry.message.author);
+  }
+
+  const KINDS = { customer: updateCustomer, assistant: updateReply, agent: updateAgent, system: updatePlain };
   return {
     make: (kind) => build(kind),
     update: (node, entry) => KINDS[entry.kind](node, entry),

@@ -2,10 +2,12 @@
 
 import { Composer } from "./composer.js";
 import { Controller } from "./controller.js";
+import { Ending } from "./ending.js";
 import { makeFeedback } from "./feedback.js";
 import { LogView, entriesOf } from "./log.js";
 import { makeNodes } from "./message.js";
 import { makeOutbox } from "./outbox.js";
+import { PersonView } from "./person.js";
 import { Follower } from "./scroll.js";
 import { Sidebar } from "./sidebar.js";
 import { ChatSocket } from "./socket.js";
@@ -20,15 +22,34 @@ const { t } = text;
 const outbox = makeOutbox();
 const nodes = makeNodes({ text, templates: (name) => document.getElementById(`${name}-template`) });
 
-const controller = new Controller({ conversationId: config.conversation_id, outbox, onChange: render, onNotice: (s) => status.notice(s) });
+const controller = new Controller({ conversationId: config.conversation_id, outbox, onChange: render, onNotice: noticed });
 const log = new LogView({ list: part("list"), nodes, text, decorate: makeFeedback({ nodes, controller }) });
 const status = new Status({
   text,
   parts: {
     bar: part("connection"), barText: part("connection-text"), barButton: part("reconnect"), notice: part("notice"),
-    announcer: part("announcer"), waiting: part("waiting"), closed: part("closed"), composer: part("composer"),
+    announcer: part("announcer"), composer: part("composer"),
     person: part("person"), intro: part("intro"), suggestions: part("suggestions"), loading: part("loading"),
     notFound: part("not-found"), earlier: part("earlier"),
+  },
+});
+const person = new PersonView({
+  text,
+  onContact: (contact) => controller.leaveContact(contact),
+  parts: {
+    who: part("who"), dot: part("who-dot"), waiting: part("waiting"), waitingText: part("waiting-text"), typing: part("typing"),
+    typingText: part("typing-text"), contact: part("contact"), contactForm: part("contact-form"), contactEmail: part("contact-email"),
+    contactMessage: part("contact-message"), contactError: part("contact-error"), resolved: part("resolved"),
+    field: part("field"), hint: part("hint"),
+  },
+});
+const ending = new Ending({
+  build: nodes.build,
+  controller,
+  parts: {
+    menu: part("menu"), end: part("end"), text: part("transcript-text"), print: part("transcript-print"), slot: part("satisfaction"),
+    mailDialog: part("mail-dialog"), mailForm: part("mail-form"), mailEmail: part("mail-email"), mailError: part("mail-error"),
+    mailDone: part("mail-done"), mailSend: part("mail-send"),
   },
 });
 const follower = new Follower({
@@ -43,9 +64,15 @@ const composer = new Composer({
   form: part("composer"), field: part("field"), sendButton: part("send"), stopButton: part("stop"), counter: part("counter"),
   counterText: (left) => (left >= 0 ? text.count("chars_left", left) : text.count("chars_over", -left)),
   maxChars: config.limits.text_chars, onSend: send, onStop: () => controller.stop(),
-  onDraft: (draft) => outbox.keepDraft(controller.state.conversationId, draft),
+  onDraft: (draft) => outbox.keepDraft(controller.state.conversationId, draft), onTyping: () => controller.typing(),
 });
 const page = { title: document.title, unreadFrom: null, unseen: 0, ready: false };
+
+// A sentence about the e-mail field stands beside it.
+function noticed(sentence, field) {
+  if (field === "email") person.refuseContact(sentence);
+  else status.notice(sentence);
+}
 
 function send(words) {
   const sent = controller.send(words, config.limits.text_chars);
@@ -66,6 +93,8 @@ function render(state, before = state) {
   const draw = () => {
     log.render(entriesOf(state, { connection: controller.connection, unreadFrom: page.unreadFrom }));
     status.show(state, controller.connection);
+    person.show(state);
+    ending.show(state);
   };
   // History is not news: a screen reader hears of what is said from now on.
   const quiet = prepended || !page.ready;
@@ -148,6 +177,11 @@ const ACTIONS = {
     restFocus();
   },
   "ask-person": () => openPersonDialog(),
+  "cancel-person": () => controller.cancelRequest(),
+  "go-on": () => composer.focus(),
+  "end-conversation": () => controller.endConversation(),
+  "mail-transcript": () => ending.openMail(),
+  "close-mail": () => ending.closeMail(),
 };
 
 document.addEventListener("click", (event) => {

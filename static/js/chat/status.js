@@ -1,4 +1,4 @@
-// Everything around the messages that tells a state: connection, handoff banner, empty and error states, announcements.
+// Everything around the messages that tells a state: connection, empty and error states, announcements.
 
 import { setText } from "./message.js";
 
@@ -23,10 +23,8 @@ export class Status {
     this.#showConnection();
     this.#showPhase(state);
     const status = state.conversation?.status;
-    this.#parts.waiting.hidden = status !== "waiting";
-    this.#parts.closed.hidden = status !== "closed";
     this.#parts.composer.hidden = state.phase === "not_found";
-    this.#parts.person.hidden = status === "waiting" || state.phase === "not_found";
+    this.#parts.person.hidden = status === "waiting" || status === "held" || state.phase === "not_found";
   }
 
   #showConnection() {

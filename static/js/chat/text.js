@@ -7,6 +7,7 @@ export function makeText(labels, locale) {
   const weekday = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long" });
   const longDay = new Intl.DateTimeFormat(locale, { day: "numeric", month: "long", year: "numeric" });
   const shortDay = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
+  const moment = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long", hour: "2-digit", minute: "2-digit" });
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
 
   function t(key, values = {}) {
@@ -28,6 +29,7 @@ export function makeText(labels, locale) {
     clock: (date) => clock.format(date),
     exact: (date) => exact.format(date),
     day,
+    moment: (date) => moment.format(date),
     when: (date, now) => (dayNumber(date) === dayNumber(now) ? clock.format(date) : shortDay.format(date)),
   };
 }

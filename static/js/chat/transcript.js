@@ -4,6 +4,9 @@
 // outbox by client_message_id, and every message remembers the stream id of the change it shows, so that an older one never
 // overwrites it. The pending state of a reply comes from its message's status and from nothing else.
 
+// Who types says so every few seconds; silence ends it, so that no dots stay for ever.
+const TYPING_SHOWN_MS = 6_000;
+
 export function newTranscript(conversationId = "") {
   return {
     // new: nothing sent yet · loading: waits for its first snapshot · ready · not_found
@@ -22,6 +25,7 @@ export function newTranscript(conversationId = "") {
     outbox: [], // {clientMessageId, text, createdAt, status: "sending" | "unsent" | "refused", error}
     feedback: null, // {messageId, stage: "reasons" | "thanks"}
     undoRating: {}, // message id -> rating to return to if the server refuses
+    typing: null, // {name, until}: a person who types, ms
   };
 }
 
@@ -33,6 +37,8 @@ const STEPS = {
   "message.changed": applyChanged,
   "reply.progress": applyProgress,
   "reply.waiting": applyWaiting,
+  "agent.typing": (state, { name }, now) => ({ ...state, typing: { name, until: now + TYPING_SHOWN_MS } }),
+  "person.place": applyPlace,
   error: applyError,
   "local.queued": (state, { item }) => ({ ...state, outbox: [...withoutItem(state.outbox, item.clientMessageId), item] }),
   "local.sending": (state, { id }) => withItem(state, id, { status: "sending", error: "" }),
@@ -61,6 +67,11 @@ export function compareStreamIds(one, other) {
 
 export function pendingReplies(state) {
   return state.messages.filter((message) => message.status === "pending" && message.role !== "customer");
+}
+
+// The name of the person who types at this moment, or "".
+export function typingName(state, now) {
+  return state.typing && state.typing.until > now && state.conversation?.status === "held" ? state.typing.name : "";
 }
 
 export function lastReply(state) {
@@ -111,6 +122,11 @@ function applyAccepted(state, frame, now) {
 function applyConversation(state, frame) {
   if (frame.conversation.id !== state.conversationId || compareStreamIds(frame.stream_id, state.versions.conversation) <= 0) return state;
   return { ...withConversation(state, frame.conversation), versions: { ...state.versions, conversation: frame.stream_id } };
+}
+
+function applyPlace(state, { place }) {
+  if (state.conversation?.status !== "waiting") return state;
+  return { ...state, conversation: { ...state.conversation, place } };
 }
 
 function applyChanged(state, { message, stream_id: streamId }, now) {
@@ -171,8 +187,11 @@ function applyRated(state, { id, rating }) {
   };
 }
 
+// What was announced first can come last: the higher version is the newer state.
 function withConversation(state, conversation) {
-  return { ...state, phase: "ready", conversationId: conversation.id, conversation };
+  const known = state.conversation;
+  const older = known?.id === conversation.id && conversation.version < known.version;
+  return { ...state, phase: "ready", conversationId: conversation.id, conversation: older ? known : conversation };
 }
 
 // Put one message into its place. Its present state ends what an earlier one has left: progress, queue notice, stop request.
@@ -190,6 +209,7 @@ function withMessage(state, message, streamId, now) {
     heardAt: pending ? { ...next.heardAt, [message.id]: now } : without(next.heardAt, message.id),
     stopping: stays ? next.stopping : without(next.stopping, message.id),
     undoRating: without(next.undoRating, message.id),
+    typing: message.role === "agent" ? null : next.typing,
     outbox: message.client_message_id ? withoutItem(next.outbox, message.client_message_id) : next.outbox,
   };
 }

@@ -38,7 +38,13 @@ class Command(BaseCommand):
             self._print(answer)
 
     def _answer(self, text: str, *, locale: str) -> pipeline.Answer:
-        question = pipeline.Question(text, locale=locale, company=runtime.company(), deadline_s=settings.REPLY_DEADLINE_S)
+        question = pipeline.Question(
+            text,
+            locale=locale,
+            company=runtime.company(),
+            deadline_s=settings.REPLY_DEADLINE_S,
+            second_look=settings.ANSWER_SECOND_LOOK,
+        )
         engine = self._engine()
         try:
             steps = list(pipeline.answer(question, search=search_all, engine=engine, should_stop=lambda: False))

@@ -27,6 +27,9 @@ _REASONS = {
     "follow_up": "The message goes on from what was said before, so no FAQ fits it word for word.",
     "other_language": "The best FAQ is written in another language than the customer's.",
     "model_declined": "The model found no answer in the FAQs it was given.",
+    "looked_sure": "The search was unsure; the model read the closest FAQs and is sure that this one answers.",
+    "looked_likely": "The search was unsure; the model read the closest FAQs and takes these for likely.",
+    "looked_unlikely": "The search was unsure; the model read the closest FAQs and takes none of them for an answer.",
 }
 _FALLBACKS = {
     "model_declined": "The model found no answer in the FAQs it was given.",
@@ -67,6 +70,10 @@ class Why:
     passages: list[Passage]
     withheld: list[Withheld]
     measures: list[tuple[str, str]]
+    # What the model was given, message by message; nothing where no model was asked, or its trace is older than this.
+    prompt: list[tuple[str, str]]
+    # (sentence's statement in the source, key, revision) for each verified sentence.
+    support: list[dict[str, Any]]
 
 
 def explain(generation: Generation) -> Why:
@@ -82,6 +89,8 @@ def explain(generation: Generation) -> Why:
             Withheld(row["sentence"], [fault_in_words(reason) for reason in row["reasons"]]) for row in trace.get("withheld", [])
         ],
         measures=_measures(generation, trace),
+        prompt=[(str(part.get("role", "")), str(part.get("content", ""))) for part in trace.get("prompt", [])],
+        support=[item for item in trace.get("support", []) if item.get("quote")],
     )
 
 

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from chatbot.conversations import reviewing
+from chatbot.conversations import inbox, reading, reviewing
 from chatbot.conversations.models import Citation, Conversation, Customer, Generation, Message
 from chatbot.learning.models import Feedback
 from support_portal.accounts.models import User
@@ -27,6 +27,11 @@ def agent(client: Client, dana: User) -> Client:
 
 
 def _conversation(customer: Customer, question: str = "Where is my order?", **fields: Any) -> Conversation:
+    now = timezone.now()
+    if fields.get("status") == "waiting":
+        fields = {"waiting_since": now, "promised_until": now + timedelta(minutes=5)} | fields
+    if fields.get("status") == "resolved":
+        fields = {"resolved_at": now} | fields
     conversation = Conversation.objects.create(customer=customer, **{"title": question[:120], **fields})
     _exchange(conversation, question)
     return conversation
@@ -39,9 +44,10 @@ def _exchange(conversation: Conversation, question: str, answer: str = "On its *
         conversation=conversation, seq=seq + 2, role="assistant", text=answer, in_reply_to=asked, decision="compose"
     )
     Citation.objects.create(message=reply, number=1, key="order-status", title="How do I track my order?", revision=1)
-    conversation.last_seq = seq + 2
-    conversation.save()
     now = timezone.now()
+    conversation.last_seq, conversation.last_customer_seq = seq + 2, seq + 1
+    conversation.last_message_at, conversation.last_role, conversation.last_message_preview = now, "assistant", "On its way"
+    conversation.save()
     fields = {"status": "done", "started_at": now, "finished_at": now, "text": answer, "decision": "compose"} | fields
     return Generation.objects.create(conversation=conversation, reply=reply, **fields)
 
@@ -65,35 +71,96 @@ def test_wrong_verbs_and_bad_ids(agent: Client, alice: Customer) -> None:
         f"/desk/{uuid.uuid4()}/",
         "/desk/7/",
         f"{path}?before_seq=x",
-        f"{path}?status=odd",
+        f"{path}?queue=odd",
         "/desk/?before=odd",
-        "/desk/?status=odd",
+        "/desk/?queue=odd",
+        "/desk/?team=x",
+        "/desk/?priority=9999999999999",
+        f"/desk/messages/{uuid.uuid4()}/why/",
     ):
         assert agent.get(bad).status_code == 404, bad
 
 
-@pytest.mark.parametrize("before", ["2026-01-01T00:00:00~" + "0" * 32, "~", "2026-01-01T00:00:00+00:00~x", "\x00~\x00"])
+@pytest.mark.parametrize(
+    "before", ["0~2026-01-01T00:00:00~" + "0" * 32, "~", "0~2026-01-01T00:00:00+00:00~x", "\x00~\x00~\x00", "x~x~x"]
+)
 def test_a_broken_position_is_refused(agent: Client, before: str) -> None:
     assert agent.get("/desk/", {"before": before}).status_code == 404
 
 
-def test_an_empty_desk_says_so(agent: Client) -> None:
-    assert "No conversations yet" in agent.get("/desk/").content.decode()
-    assert "Nobody is waiting" in agent.get("/desk/?status=waiting").content.decode()
-    assert "Nothing found" in agent.get("/desk/?q=kiwi").content.decode()
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("", "Nobody is waiting"),
+        ("?queue=mine", "You have none"),
+        ("?queue=mentions", "Nobody has called you"),
+        ("?queue=contact", "No address is open"),
+        ("?queue=all", "No conversations yet"),
+        ("?queue=all&q=kiwi", "Nothing found"),
+        ("?queue=all&tag=vip", "Nothing fits these filters"),
+    ],
+)
+def test_an_empty_list_says_what_belongs_there(agent: Client, address: str, words: str) -> None:
+    assert words in agent.get(f"/desk/{address}").content.decode()
 
 
-def test_lists_by_status(agent: Client, alice: Customer) -> None:
-    for status in Conversation.Status.values:
-        _conversation(alice, f"Question that is {status}", status=status)
-    text = agent.get("/desk/?status=waiting").content.decode()
-    assert "Question that is waiting" in text and "Question that is open" not in text
-    assert 'badge-warning">1</span>' in text
+def test_queues_hold_what_their_names_say(agent: Client, alice: Customer, dana: User, omar: User) -> None:
+    now = timezone.now()
+    _conversation(alice, "Question of waiting", status="waiting")
+    _conversation(alice, "Question of mine", status="held", assigned_to=dana, held_since=now)
+    _conversation(alice, "Question of held", status="held", assigned_to=omar, held_since=now)
+    _conversation(alice, "Question of bot")
+    _conversation(alice, "Question of resolved", status="resolved")
+    _conversation(alice, "Question of contact", contact="left", contact_left_at=now)
+    for queue in ("waiting", "mine", "held", "resolved", "contact"):
+        text = agent.get(f"/desk/?queue={queue}").content.decode()
+        assert f"Question of {queue}" in text and text.count("Question of") == text.count(f"Question of {queue}"), queue
+    text = agent.get("/desk/?queue=all").content.decode()
+    assert all(f"Question of {queue}" in text for queue in ("waiting", "mine", "held", "bot", "resolved", "contact"))
+    assert 'data-count="waiting">1<' in text and 'data-count="mine">1<' in text and 'data-count="mentions" hidden' in text
+    # Addresses of before this desk.
+    assert "Question of waiting" in agent.get("/desk/?status=waiting").content.decode()
 
 
-@pytest.mark.parametrize("query", ["KITE", "on its", "100%", "\x00kite"])
+def test_filters_narrow_a_list(agent: Client, alice: Customer, dana: User) -> None:
+    _conversation(alice, "A kite", tags=["vip"], priority=2, language="ja", sentiment="negative")
+    _conversation(alice, "A boat", tags=["other"], locale="de")
+    for address in (
+        "tag=vip",
+        "priority=2",
+        "language=ja",
+        "sentiment=negative",
+        "tag=vip&priority=2&unread=1",
+        "language=ja&assignee=0&team=0",
+    ):
+        text = agent.get(f"/desk/?queue=all&{address}").content.decode()
+        assert "A kite" in text and "A boat" not in text, address
+    assert "A boat" in agent.get("/desk/?queue=all&language=de").content.decode()
+
+
+def test_the_most_urgent_and_longest_waiting_comes_first(alice: Customer, dana: User) -> None:
+    now = timezone.now()
+    for words, priority, minutes in (("late", 0, 1), ("long", 0, 9), ("urgent", 2, 2)):
+        _conversation(alice, words, status="waiting", priority=priority, waiting_since=now - timedelta(minutes=minutes))
+    filters = inbox.Filters(queue="waiting")
+    page = inbox.page_of(filters, viewer_id=dana.pk)
+    assert [row.conversation.title for row in page.rows] == ["urgent", "long", "late"]
+    # The order in which the browser sorts live news is the same.
+    assert sorted(page.rows, key=lambda row: row.place) == page.rows
+
+
+def test_unread_is_what_the_customer_wrote_since_this_agent_looked(agent: Client, alice: Customer, dana: User) -> None:
+    conversation = _conversation(alice)
+    assert "Unread:" in agent.get("/desk/?queue=all").content.decode()
+    reading.mark_read(conversation.pk, agent_id=dana.pk, seq=conversation.last_customer_seq)
+    assert "Unread:" not in agent.get("/desk/?queue=all").content.decode()
+
+
+@pytest.mark.parametrize(
+    "query", ["KITE", "kit", "on its", "100%", "\x00kite", "wind kite -boat | (", '"kite" & \'', "kite\\", "kite:*", "%kite_"]
+)
 def test_search_reads_every_message(agent: Client, alice: Customer, amir: Customer, query: str) -> None:
-    kite = _conversation(alice, "A kite for 100% wind?")
+    kite = _conversation(alice, "A kite for 100% wind, or a boat?")
     other = _conversation(amir, "Bicycle")
     Message.objects.filter(conversation=other, role="assistant").update(text="Ring us.")
     text = agent.get("/desk/", {"q": query}).content.decode()
@@ -111,20 +178,23 @@ def test_an_overlong_search_is_no_trouble(agent: Client, alice: Customer) -> Non
     assert agent.get("/desk/", {"q": "x" * 5000}).status_code == 200
 
 
-def test_pages_follow_each_other_without_gap_or_repeat(agent: Client, alice: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reviewing, "PAGE_CONVERSATIONS", 4)
+@pytest.mark.parametrize("queue", ["all", "waiting"])
+def test_pages_follow_each_other_without_gap_or_repeat(
+    agent: Client, alice: Customer, dana: User, monkeypatch: pytest.MonkeyPatch, queue: str
+) -> None:
+    monkeypatch.setattr(inbox, "PAGE_CONVERSATIONS", 4)
     same_time = timezone.now()
-    made = [_conversation(alice) for _ in range(10)]
-    Conversation.objects.filter(pk__in=[c.pk for c in made[:6]]).update(updated_at=same_time)
+    made = [_conversation(alice, status="waiting", priority=number % 2) for number in range(10)]
+    Conversation.objects.filter(pk__in=[c.pk for c in made[:6]]).update(last_message_at=same_time, waiting_since=same_time)
     seen: list[uuid.UUID] = []
-    position: reviewing.Position | None = None
+    position: inbox.Position | None = None
     for size in (4, 4, 2):
-        page = reviewing.page_of_conversations(before=position)
+        page = inbox.page_of(inbox.Filters(queue=queue), viewer_id=dana.pk, before=position)
         assert len(page.rows) == size
         seen += [row.id for row in page.rows]
-        position = reviewing.Position.parse(str(page.next)) if page.next else None
+        position = inbox.Position.parse(str(page.next)) if page.next else None
     assert position is None and len(set(seen)) == 10
-    assert 'rel="next"' in agent.get("/desk/").content.decode()
+    assert 'rel="next"' in agent.get(f"/desk/?queue={queue}").content.decode()
 
 
 def test_the_list_costs_the_same_for_many(
@@ -132,17 +202,17 @@ def test_the_list_costs_the_same_for_many(
 ) -> None:
     for _ in range(12):
         _conversation(alice)
-    with django_assert_num_queries(4):  # session, user, page, waiting count
-        agent.get("/desk/")
+    # session, user; people, teams, tags, languages to choose from; the page; saved lists; four counts
+    with django_assert_num_queries(12):
+        agent.get("/desk/?queue=all")
 
 
 def test_a_row_shows_question_last_words_and_marks(agent: Client, alice: Customer) -> None:
     conversation = _conversation(alice, "Where is it?", title="")
     generation = conversation.generations.get()
     Feedback.objects.create(generation=generation, message=generation.reply, rating=-1, reason="outdated")
-    text = agent.get("/desk/").content.decode()
-    assert "Where is it?" in text and "On its way<" in text and "1 not helpful" in text
-    assert "<time datetime=" in text and "just now" in text
+    text = agent.get("/desk/?queue=all").content.decode()
+    assert "On its way<" in text and "1 not helpful" in text and "<time datetime=" in text and "Bot:" in text
 
 
 def test_the_transcript_is_what_the_customer_saw(agent: Client, alice: Customer) -> None:
@@ -223,7 +293,7 @@ def test_nothing_a_customer_or_model_writes_becomes_markup(agent: Client, alice:
             "withheld": [{"sentence": XSS, "reasons": [XSS]}],
         },
     )
-    for path in ("/desk/", f"/desk/{conversation.pk}/", f"/desk/?q={XSS}"):
+    for path in ("/desk/?queue=all", f"/desk/{conversation.pk}/", f"/desk/?q={XSS}"):
         text = agent.get(path).content.decode()
         assert "<script>alert" not in text and "<img src=x" not in text
 
@@ -234,8 +304,8 @@ def test_a_transcript_costs_the_same_for_many_messages(
     conversation = _conversation(alice)
     for number in range(20):
         _exchange(conversation, f"And {number}?")
-    # session, user; conversation, messages, citations, attempts with ratings; list, waiting count; other conversations
-    with django_assert_num_queries(9):
+    # The list's twelve; conversation, messages, citations, attempts with ratings; notes, other conversations, history, requests
+    with django_assert_num_queries(22):
         agent.get(f"/desk/{conversation.pk}/")
 
 
@@ -274,12 +344,12 @@ def test_the_summary_leads_to_each_question(agent: Client, alice: Customer) -> N
 def test_times_read_as_a_person_says_them(agent: Client, alice: Customer) -> None:
     conversation = _conversation(alice)
     for passed, words in (
-        (timedelta(minutes=5), "5 min ago"),
-        (timedelta(hours=3), "3 h ago"),
-        (timedelta(days=1, hours=1), "yesterday"),
+        (timedelta(minutes=5), ">5 min<"),
+        (timedelta(hours=3), ">3 h<"),
+        (timedelta(days=1, hours=1), ">1 d<"),
     ):
-        Conversation.objects.filter(pk=conversation.pk).update(updated_at=timezone.now() - passed)
-        assert words in agent.get("/desk/").content.decode()
+        Conversation.objects.filter(pk=conversation.pk).update(last_message_at=timezone.now() - passed)
+        assert words in agent.get("/desk/?queue=all").content.decode()
 
 
 def test_no_page_needs_inline_script_or_style(agent: Client, alice: Customer) -> None:

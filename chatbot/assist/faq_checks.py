@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from chatbot.engine.embedder import Embedder, Vectors
 from chatbot.knowledge import retrieval
 from chatbot.knowledge.access import published_faqs, translations_of
 from chatbot.knowledge.confidence import COMPOSE_AT
+from chatbot.knowledge.lexical import tokens
 from chatbot.knowledge.models import Faq, Phrasing
 
 # The question and this many phrasings are looked up; each costs a search.
@@ -27,7 +28,10 @@ MAX_LOOKED_UP = 12
 MAX_NEAR = 5
 # A text that is this like another one is the same with other words around it.
 _SURELY_ALIKE = 0.92
-_DOLLARS = re.compile(r"\b[A-Z]{1,3}\$")
+# Two answers that share this much of their words are one.
+_SAME_WORDS = 0.7
+_MIN_ANSWER_WORDS = 6
+_DOLLARS = re.compile(r"(\b[A-Z]{1,3}(\$ ?[\d.,]*\d))")
 _COMPARED = ("money", "percent", "quantity", "date", "time", "phone", "email", "link")
 
 
@@ -81,13 +85,21 @@ def check(draft: Draft, *, embedder: Embedder) -> list[Near]:
 
 def differing_facts(here: str, there: str, *, both_ways: bool = False) -> tuple[Difference, ...]:
     """Facts of one kind of which each text has some that the other has not. both_ways: or only one of them has."""
-    found = []
-    for kind, (mine, theirs) in _by_kind(_facts(here), _facts(there)).items():
+    found, mine_all, theirs_all = [], _facts(here), _facts(there)
+    for kind, (mine, theirs) in _by_kind(mine_all, theirs_all).items():
         only_here = [fact for fact in mine if not any(fact.values & other.values for other in theirs)]
         only_there = [fact for fact in theirs if not any(fact.values & other.values for other in mine)]
+        if both_ways and not (only_here and only_there):
+            only_here, only_there = _said_nowhere(only_here, theirs_all), _said_nowhere(only_there, mine_all)
         if (only_here and only_there) or (both_ways and (only_here or only_there)):
             found.append(Difference(kind.split(":")[0], _written(only_here), _written(only_there)))
     return tuple(found)
+
+
+def _said_nowhere(facts: Sequence[Fact], others: Sequence[Fact]) -> list[Fact]:
+    """The facts whose number a translation has in no unit at all: "1 周" is "a week", and "100 分" may be "100 points"."""
+    numbers = {value.partition(" ")[0] for other in others for value in other.values} | {"1"}
+    return [fact for fact in facts if not numbers & {value.partition(" ")[0] for value in fact.values}]
 
 
 def _near(draft: Draft, *, embedder: Embedder) -> list[Near]:
@@ -124,6 +136,7 @@ def _compared(
     alike = vectors @ np.array(rows, dtype=np.float32).T
     likeness, taken = float(alike.max()), sure.count(faq.key)
     duplicate = sure[0] == faq.key or 2 * taken >= len(texts) or likeness >= _SURELY_ALIKE
+    duplicate = duplicate or _answers_alike(draft.answer, faq.answer)
     return Near(
         faq_id=faq.pk,
         key=faq.key,
@@ -135,6 +148,12 @@ def _compared(
         text=texts[int(alike.max(axis=1).argmax())],
         differences=differing_facts(draft.answer, faq.answer) if duplicate or taken else (),
     )
+
+
+def _answers_alike(here: str, there: str) -> bool:
+    """Whether two answers are one in nearly the same words, whatever is asked and whichever numbers they give."""
+    mine, theirs = set(tokens(here)), set(tokens(there))
+    return min(len(mine), len(theirs)) >= _MIN_ANSWER_WORDS and len(mine & theirs) >= _SAME_WORDS * len(mine | theirs)
 
 
 def _translations(draft: Draft) -> list[Near]:
@@ -162,8 +181,10 @@ def _translation(faq: Faq, differences: tuple[Difference, ...]) -> Near:
 
 
 def _facts(text: str) -> list[Fact]:
-    """S$5, A$5 and $5 are one amount here: a company that writes both means its own dollars."""
-    return extract(_DOLLARS.sub("$", text))
+    """S$5, A$5 and $5 are one amount here: a company that writes both means its own dollars. Each is told as it is written."""
+    written = {bare.replace(" ", ""): full for full, bare in _DOLLARS.findall(text)}
+    facts = extract(_DOLLARS.sub(lambda found: found[2], text))
+    return [replace(fact, text=written.get(fact.text.strip().replace(" ", ""), fact.text)) for fact in facts]
 
 
 def _by_kind(here: Sequence[Fact], there: Sequence[Fact]) -> dict[str, tuple[list[Fact], list[Fact]]]:

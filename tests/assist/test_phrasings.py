@@ -53,6 +53,9 @@ def test_what_is_no_phrasing_is_passed_over() -> None:
     )
     assert parse(text, locale="en") == ["where is it", "track it"]
     assert parse("1、我的包裹在哪里\n2、快递到哪了", locale="zh-hans") == ["我的包裹在哪里", "快递到哪了"]
+    assert parse("保养多少钱？ 维修多少钱？", locale="zh-hans") == ["保养多少钱？", "维修多少钱？"]
+    essay = "怎么付款？能用支付宝吗？能微信支付吗？门店可以用现金。暂不支持支票。"
+    assert parse(f"怎么付款\n{essay}\n{'好' * 41}", locale="zh-hans") == ["怎么付款"]
 
 
 def test_customers_come_first(engine: ScriptedEngine, words: WordEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:

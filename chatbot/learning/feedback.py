@@ -6,10 +6,11 @@ import functools
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models.functions import Now
 
 from chatbot.conversations import publishing, transcripts
 from chatbot.conversations.access import access_reply
-from chatbot.conversations.models import Generation
+from chatbot.conversations.models import Conversation, Generation
 from chatbot.errors import Conflict
 from chatbot.learning.models import Feedback
 from chatbot.protocol import MessageChanged
@@ -31,6 +32,8 @@ def record_feedback(message_id: UUID, *, customer_id: UUID, rating: int, reason:
                 generation=generation,
                 defaults={"message": message, "rating": rating, "reason": reason, "comment": comment.strip()},
             )
+        # Brings it to who counts (insights.facts), also where a thumb was taken back and no row tells of it.
+        Conversation.objects.filter(pk=message.conversation_id).update(updated_at=Now())
         transaction.on_commit(functools.partial(_announce, message.conversation_id, message.pk))
 
 

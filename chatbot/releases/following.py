@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from chatbot import runtime
@@ -37,6 +38,8 @@ class _Failure:
 
 
 _failure: _Failure | None = None
+# Of versions in shadow or canary, by name: nobody waits for them, so they are tried again in the same quiet way.
+_staged_failures: dict[str, float] = {}
 _thread: threading.Thread | None = None
 
 
@@ -66,18 +69,57 @@ def follow() -> None:
             log_event("version.not_followed", version=live.name, code=code)
             ModelVersion.objects.filter(pk=live.pk).update(load_error=code)
         _failure = _Failure(live.name, code, time.monotonic()) if code else None
+    for version in _staged_missing(engine):
+        _load_staged(engine, version)
     for name in _forgotten(engine):
         with contextlib.suppress(EngineError):  # long answers still use it: the keeper asks again
             engine.drop_version(name)
 
 
 def _behind(engine: Engine) -> bool:
-    live = versions.live_version()
-    if live is not None and live.name != engine.model_version:
-        again = _failure is None or _failure.version != live.name or time.monotonic() - _failure.at >= RETRY_S
-        if again:
+    """One query, asked every two seconds: is there anything to do?"""
+    wanted = Q(is_live=True) | ~Q(stage="") | Q(name__in=_loaded(engine), base__isnull=False, folder="")
+    now = time.monotonic()
+    for version in ModelVersion.objects.filter(wanted).only("name", "is_live", "stage", "folder"):
+        if version.is_live:
+            failed = _failure is not None and _failure.version == version.name and now - _failure.at < RETRY_S
+            if version.name != engine.model_version and not failed:
+                return True
+        elif not version.stage or (version.name not in engine.versions and _may_try(version.name, now)):
             return True
-    return bool(_forgotten(engine))
+    return False
+
+
+def _may_try(name: str, now: float) -> bool:
+    return now - _staged_failures.get(name, -RETRY_S) >= RETRY_S
+
+
+def _loaded(engine: Engine) -> list[str]:
+    """The adapters this worker holds besides the live version."""
+    return [name for name in engine.versions[1:] if name != engine.model_version]
+
+
+def _staged_missing(engine: Engine) -> list[ModelVersion]:
+    """Versions in shadow or canary that this worker does not have and has not failed to load a moment ago."""
+    now = time.monotonic()
+    staged = ModelVersion.objects.exclude(stage="").exclude(name__in=engine.versions).select_related("base")
+    return [version for version in staged if _may_try(version.name, now)]
+
+
+def _load_staged(engine: Engine, version: ModelVersion) -> None:
+    """Load a version beside the live one. Until that has worked, its conversations are answered by the live one."""
+    try:
+        if version.root.name != engine.versions[0]:
+            raise EngineError("adapter_wrong_base", f"{version} belongs to {version.root}")
+        remote = settings.ENGINE == "remote"
+        engine.load_version(version.name, versions.adapter_folder(version) if remote else versions.verify_files(version))
+    except EngineError as error:
+        _staged_failures[version.name] = time.monotonic()
+        log_event("version.not_followed", version=version.name, code=error.code)
+        ModelVersion.objects.filter(pk=version.pk).update(load_error=error.code)
+        return
+    _staged_failures.pop(version.name, None)
+    ModelVersion.objects.filter(pk=version.pk).update(load_error="", last_loaded_at=Now())
 
 
 def _switch(engine: Engine, live: ModelVersion) -> str:
@@ -104,7 +146,7 @@ def _switch(engine: Engine, live: ModelVersion) -> str:
 
 def _forgotten(engine: Engine) -> list[str]:
     """Loaded adapters whose files were taken away."""
-    loaded = [name for name in engine.versions[1:] if name != engine.model_version]
+    loaded = _loaded(engine)
     if not loaded:
         return []
     return list(ModelVersion.objects.filter(name__in=loaded, base__isnull=False, folder="").values_list("name", flat=True))

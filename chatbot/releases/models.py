@@ -10,6 +10,10 @@ from django.db.models import Q
 class ModelVersion(models.Model):
     """Base weights, or an adapter on them, as their manifest describes them. A name means the same bytes for ever."""
 
+    class Stage(models.TextChoices):
+        SHADOW = "shadow", "Answers in the shadow: logged, not shown"
+        CANARY = "canary", "Answers a share of the conversations"
+
     name = models.CharField(max_length=120, unique=True)
     # The weights an adapter belongs to; none for base weights.
     base = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="adapters")
@@ -28,11 +32,24 @@ class ModelVersion(models.Model):
     added_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     added_at = models.DateTimeField(auto_now_add=True)
     last_loaded_at = models.DateTimeField(null=True, blank=True)
+    # Beside the live version: one may answer in the shadow, and one a share of the conversations.
+    stage = models.CharField(max_length=6, choices=Stage.choices, blank=True, default="")
+    canary_percent = models.PositiveSmallIntegerField(default=0)
+    # Where it came from: dataset, run, options, library versions, code commit. trained_on: hashes of the lines it has seen.
+    lineage = models.JSONField(default=dict, blank=True)
+    trained_on = models.JSONField(default=list, blank=True)
 
     class Meta:
         ordering = ["pk"]
         constraints = [
             models.UniqueConstraint(fields=["is_live"], name="model_version_one_live", condition=Q(is_live=True)),
+            models.UniqueConstraint(
+                fields=["stage"], name="model_version_one_a_stage", condition=Q(stage__in=["shadow", "canary"])
+            ),
+            models.CheckConstraint(
+                name="model_version_canary_has_share", condition=~Q(stage="canary") | Q(canary_percent__range=(1, 50))
+            ),
+            models.CheckConstraint(name="model_version_live_has_no_stage", condition=Q(is_live=False) | Q(stage="")),
             models.CheckConstraint(name="model_version_live_has_time", condition=Q(is_live=False) | Q(live_since__isnull=False)),
             models.CheckConstraint(
                 name="model_version_live_adapter_has_files", condition=~Q(is_live=True, folder="", base__isnull=False)
@@ -50,3 +67,69 @@ class ModelVersion(models.Model):
     def root(self) -> ModelVersion:
         """The base weights it runs on: its own, or those its adapter belongs to."""
         return self.base or self
+
+
+class Promotion(models.Model):
+    """One step of a version towards the customers, or back. The newest of kind LIVE says who answers now and who did before."""
+
+    class Kind(models.TextChoices):
+        SHADOW = "shadow", "Into the shadow"
+        CANARY = "canary", "To a share of the conversations"
+        LIVE = "live", "Live"
+        WITHDRAWN = "withdrawn", "Withdrawn"
+        RETURNED = "returned", "Withdrawn by itself: it did worse"
+        ROLLED_BACK = "rolled_back", "Rolled back"
+
+    kind = models.CharField(max_length=12, choices=Kind.choices)
+    version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="promotions")
+    previous = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    percent = models.PositiveSmallIntegerField(default=0)
+    # Why it went on although the gate refused it; or which figure brought it back.
+    reason = models.CharField(max_length=500, blank=True, default="")
+    overridden = models.BooleanField(default=False)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.CheckConstraint(name="promotion_override_has_reason", condition=Q(overridden=False) | ~Q(reason="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version_id} {self.kind}"
+
+
+class Evaluation(models.Model):
+    """A candidate held against another version on the same frozen questions. passed: what the gate said."""
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="evaluations")
+    against = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
+    dataset = models.CharField(max_length=80)
+    data_sha256 = models.CharField(max_length=64)
+    table = models.JSONField(default=dict)
+    verdict = models.JSONField(default=dict)
+    passed = models.BooleanField(default=False)
+    seconds = models.FloatField(default=0.0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.version_id} against {self.against_id}"
+
+
+class ShadowAnswer(models.Model):
+    """What the version in the shadow would have said. Nobody was shown it."""
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="shadow_answers")
+    # Of chatbot.conversations, which this room does not know; the answer goes with the generation (learning/shadowing.py).
+    generation_id = models.BigIntegerField(unique=True)
+    text = models.TextField(blank=True, default="")
+    decision = models.CharField(max_length=10, blank=True, default="")
+    total_ms = models.FloatField(default=0.0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"shadow answer to generation {self.generation_id}"

@@ -38,6 +38,7 @@ from chatbot.engine.manifest import (
 )
 from chatbot.errors import Conflict, NotFound
 from chatbot.releases.models import ModelVersion
+from chatbot.staffing import audit
 from chatbot.telemetry import log_event
 
 ADAPTERS = "adapters"
@@ -102,7 +103,7 @@ def add_adapter(folder: Path, *, name: str, added_by: AbstractBaseUser | None = 
         shutil.rmtree(part, ignore_errors=True)
 
 
-def make_live(name: str) -> ModelVersion:
+def make_live(name: str, *, made_by: AbstractBaseUser | None = None) -> ModelVersion:
     """Let a version answer everything asked from now on. Workers follow within seconds, without a restart.
 
     Raises NotFound, Conflict for a version that cannot run on the base weights that are running, ModelRefused for damaged files.
@@ -122,10 +123,11 @@ def make_live(name: str) -> ModelVersion:
             )
         if live != version:
             _switch(version, previous=live)
+            _audit("version.made_live", version, actor=made_by, detail={"former": live.name[:80] if live else ""})
     return version
 
 
-def forget(name: str) -> ModelVersion:
+def forget(name: str, *, forgotten_by: AbstractBaseUser | None = None) -> ModelVersion:
     """Take an adapter's files away. Its row stays, because messages name it. Raises NotFound, or Conflict for what is in use."""
     with transaction.atomic():
         version = ModelVersion.objects.select_for_update().filter(name=name).first()
@@ -137,6 +139,7 @@ def forget(name: str) -> ModelVersion:
             transaction.on_commit(functools.partial(shutil.rmtree, adapter_folder(version), ignore_errors=True))
             version.folder = ""
             version.save(update_fields=["folder"])
+            _audit("version.forgotten", version, actor=forgotten_by)
             log_event("version.forgotten", version=name)
     return version
 
@@ -151,6 +154,11 @@ def verify_files(version: ModelVersion) -> Path:
     return folder
 
 
+def access_version(name: str) -> ModelVersion:
+    """Raises NotFound."""
+    return _get(name)
+
+
 def _get(name: str) -> ModelVersion:
     version = ModelVersion.objects.filter(name=name).first()
     if version is None:
@@ -161,9 +169,15 @@ def _get(name: str) -> ModelVersion:
 def _switch(version: ModelVersion, *, previous: ModelVersion | None) -> None:
     """Move the mark of the live version. The caller holds a transaction with the live row locked."""
     ModelVersion.objects.filter(is_live=True).update(is_live=False)
-    ModelVersion.objects.filter(pk=version.pk).update(is_live=True, live_since=Now())
+    ModelVersion.objects.filter(pk=version.pk).update(is_live=True, live_since=Now(), stage="", canary_percent=0)
     version.refresh_from_db()
     log_event("version.made_live", version=version.name, previous=previous.name if previous else "")
+
+
+def _audit(
+    action: str, version: ModelVersion, *, actor: AbstractBaseUser | None, detail: dict[str, audit.Value] | None = None
+) -> None:
+    audit.record(actor.pk if actor else None, action, f"version {version.name}", dict(detail or {}))
 
 
 def _refuse_other_base(adapter: AdapterFolder, base: ModelVersion) -> None:
@@ -221,6 +235,7 @@ def _list(manifest: Manifest, part: Path, *, base: ModelVersion, added_by: Abstr
         part.rename(target)
         version.folder = f"{ADAPTERS}/{manifest.name}"
         version.save(update_fields=["folder"])
+        _audit("version.added", version, actor=added_by, detail={"base": base.name[:80]})
     if created:
         log_event("version.added", version=version.name, base=base.name, size_bytes=version.size_bytes, added_by=author_id)
     return version

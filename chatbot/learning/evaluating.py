@@ -1,0 +1,224 @@
+"""Hold a candidate against the live version: the same frozen questions to both, judged alike, and a verdict of the gate.
+
+Answers are kept by version and questions, so the live version writes them once for all its candidates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from chatbot import runtime
+from chatbot.company import Company
+from chatbot.errors import Conflict, InvalidInput
+from chatbot.learning import datasets, gate
+from chatbot.learning.gate import Pair, Verdict
+from chatbot.learning.judging import Judged, judge
+from chatbot.learning.models import Dataset
+from chatbot.releases import versions
+from chatbot.releases.models import Evaluation, ModelVersion
+from chatbot.telemetry import log_event
+from chatbot.training import manifest
+from chatbot.training.failures import TrainingError
+
+FOLDER = "evaluations"
+PLAIN_FILE = Path(__file__).with_name("plain_tasks.jsonl")
+# Real people's judgement; answers made from FAQs alone are easy, and would hide a loss.
+MEASURED_SOURCES = ("correction", "edited_draft", "reviewed")
+MAX_NEW_TOKENS = 96
+PLAIN_NEW_TOKENS = 32
+NICENESS = 19
+Answers = dict[str, dict[str, Any]]
+Line = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A question that must go on being answered right. right: judges a written answer."""
+
+    id: str
+    messages: list[dict[str, str]]
+    right: Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What both versions wrote and how it was judged."""
+
+    lines: Sequence[Line]
+    before: dict[str, Judged] = field(default_factory=dict)
+    after: dict[str, Judged] = field(default_factory=dict)
+
+
+def evaluate(
+    version: ModelVersion,
+    dataset: Dataset,
+    *,
+    most: int = 0,
+    regression: Sequence[Regression] = (),
+    progress: Callable[[str], None] = lambda _: None,
+) -> Evaluation:
+    """Let the live version and this one answer the held-out half, and store the table.
+
+    Raises InvalidInput, Conflict, TrainingError.
+
+    most: so many held-out questions at most, always the same ones; 0 for all.
+    """
+    live = versions.live_version()
+    if live is None or live == version or live.root != version.root:
+        raise Conflict("The version to compare with must be live on the same base weights.", code="adapter_wrong_base")
+    begun = time.monotonic()
+    lines = heldout(dataset, most=most)
+    folder, prompts = _prompts(lines, regression)
+    found: list[Answers] = []
+    for one in (live, version):
+        progress(one.name)
+        found.append(answers_of(one, prompts, folder=folder))
+    company = runtime.company()
+    measured = Measured(lines, *({line["id"]: _judged(a, line, company) for line in lines} for a in found))
+    verdict = _verdict(measured, found, regression, trained_on=frozenset(version.trained_on))
+    return _store(version, live, dataset, table(measured, found), verdict, seconds=time.monotonic() - begun)
+
+
+def heldout(dataset: Dataset, *, most: int = 0) -> list[dict[str, Any]]:
+    lines = manifest.read_lines(datasets.folder_of(dataset), method="sft", half="heldout")
+    own = [line for line in lines if line["source"] in MEASURED_SOURCES]
+    if not own:
+        raise InvalidInput("The held-out half has no corrected or reviewed answer to measure by.", code="nothing_to_measure")
+    own.sort(key=lambda line: str(line["id"]))
+    return own[:most] if most else own
+
+
+@cache
+def plain_tasks() -> tuple[dict[str, str], ...]:
+    return tuple(json.loads(line) for line in PLAIN_FILE.read_text(encoding="utf-8").splitlines())
+
+
+def answers_of(version: ModelVersion, prompts: Path, *, folder: Path) -> Answers:
+    """Let a version answer a file of prompts in a process of its own; what it has answered already is read."""
+    out = folder / f"{version.name}.jsonl"
+    parts = ["nice", "-n", str(NICENESS), sys.executable, "-m", "chatbot.training.evaluate"]
+    parts += ["--model", version.root.folder, "--prompts", str(prompts), "--out", str(out)]
+    if version.base_id is not None:
+        parts += ["--adapter", str(versions.verify_files(version))]
+    done = subprocess.run(parts, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=dict(os.environ))
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["without a word"])[-1]
+        raise TrainingError("evaluation_failed", f"The answers of {version} could not be written: {last[-300:]}")
+    return {line["id"]: line for line in map(json.loads, out.read_text(encoding="utf-8").splitlines())}
+
+
+def table(measured: Measured, found: Sequence[Answers]) -> dict[str, Any]:
+    """The figures of both versions.
+
+    refusals_wanted: of the questions nobody can answer, how many were refused; refusals_right: of the refused, how many rightly.
+    """
+    return {
+        "questions": len(measured.lines),
+        "before": _figures(list(measured.before.values()), found[0]),
+        "after": _figures(list(measured.after.values()), found[1]),
+    }
+
+
+def _figures(judged: Sequence[Judged], answers: Answers) -> dict[str, float]:
+    answerable = [one for one in judged if not one.should_refuse]
+    refusable = [one for one in judged if one.should_refuse]
+    refused = [one for one in judged if one.refused]
+    written = [one for one in judged if not one.refused]
+    tokens = sum(answer["tokens"] for answer in answers.values())
+    ms = [answer["ms"] for answer in answers.values()]
+    return {
+        "right": _share([one.right for one in judged]),
+        "answers_right": _share([one.right for one in answerable]),
+        "refusals_wanted": _share([one.refused for one in refusable]),
+        "refusals_right": _share([one.should_refuse for one in refused]),
+        "grounded": _share([one.grounded for one in written]),
+        "language": _share([one.language for one in judged]),
+        "style": _share([one.style for one in judged]),
+        "chars": round(sum(one.chars for one in written) / max(1, len(written)), 1),
+        "tokens": tokens,
+        "median_ms": sorted(ms)[len(ms) // 2] if ms else 0,
+    }
+
+
+def _prompts(lines: Sequence[Line], regression: Sequence[Regression]) -> tuple[Path, Path]:
+    rows = [{"id": line["id"], "messages": line["prompt"], "max_new_tokens": MAX_NEW_TOKENS} for line in lines]
+    rows += [{"id": one.id, "messages": one.messages, "max_new_tokens": MAX_NEW_TOKENS} for one in regression]
+    rows += [
+        {"id": task["id"], "messages": [{"role": "user", "content": task["text"]}], "max_new_tokens": PLAIN_NEW_TOKENS}
+        for task in plain_tasks()
+    ]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    folder = Path(settings.DATA_DIR) / FOLDER / hashlib.sha256(text.encode()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "prompts.jsonl"
+    path.write_text(text, encoding="utf-8")
+    return folder, path
+
+
+def _judged(answers: Answers, line: Line, company: Company) -> Judged:
+    return judge(answers[line["id"]]["text"], line, company=company)
+
+
+def _verdict(
+    measured: Measured, found: Sequence[Answers], regression: Sequence[Regression], *, trained_on: frozenset[str]
+) -> Verdict:
+    pairs = [
+        Pair(
+            line["id"],
+            float(measured.before[line["id"]].right),
+            float(measured.after[line["id"]].right),
+            line["locale"],
+            line["topic"],
+        )
+        for line in measured.lines
+    ]
+    plain = [Pair(task["id"], _accepted(task, found[0]), _accepted(task, found[1]), task["locale"]) for task in plain_tasks()]
+    broken = [one.id for one in regression if one.right(found[0][one.id]["text"]) and not one.right(found[1][one.id]["text"])]
+    return gate.decide(pairs, plain=plain, broken=broken, trained_on=trained_on)
+
+
+def _accepted(task: Mapping[str, str], answers: Answers) -> float:
+    return float(bool(re.search(task["accept"], answers[task["id"]]["text"], re.I)))
+
+
+def _store(
+    version: ModelVersion, live: ModelVersion, dataset: Dataset, figures: dict[str, Any], verdict: Verdict, *, seconds: float
+) -> Evaluation:
+    with transaction.atomic():
+        stored = Evaluation.objects.create(
+            version=version,
+            against=live,
+            dataset=dataset.name,
+            data_sha256=dataset.sha256,
+            table=figures,
+            verdict=verdict.as_json(),
+            passed=verdict.passed,
+            seconds=round(seconds, 1),
+        )
+    log_event(
+        "evaluation.ended",
+        version=version.name,
+        against=live.name,
+        questions=verdict.questions,
+        passed=int(verdict.passed),
+        total_ms=seconds * 1000,
+    )
+    return stored
+
+
+def _share(values: Sequence[bool]) -> float:
+    return round(sum(values) / len(values), 4) if values else 0.0

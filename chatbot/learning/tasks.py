@@ -1,0 +1,60 @@
+"""The Celery doors of this room, on a queue of their own: training must never stand in the way of an answer."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from kombu.exceptions import OperationalError
+
+from chatbot.learning import canary, evaluating, runs, shadowing
+from chatbot.learning.models import Dataset
+from chatbot.releases.models import ModelVersion
+from chatbot.telemetry import log_event
+
+QUEUE = "training"
+
+
+@shared_task(name="learning.train", ignore_result=True)
+def train(run_id: int) -> None:
+    runs.execute(run_id)
+
+
+@shared_task(name="learning.evaluate", ignore_result=True)
+def evaluate(version_id: int, dataset_id: int) -> None:
+    evaluating.evaluate(ModelVersion.objects.get(pk=version_id), Dataset.objects.get(pk=dataset_id))
+
+
+@shared_task(name="learning.resume_runs", ignore_result=True)
+def resume_runs() -> None:
+    """Hand over again what waits or was left behind. A run that somebody works on is not claimed twice."""
+    for run_id in runs.orphans():
+        enqueue_run(run_id)
+
+
+@shared_task(name="learning.watch_canary", ignore_result=True)
+def watch_canary() -> None:
+    canary.watch()
+
+
+@shared_task(name="learning.answer_unseen", ignore_result=True)
+def answer_unseen() -> None:
+    """On the generation queue, where the weights are. One answer a call: customers' messages pass in between."""
+    for generation_id in shadowing.waiting()[:1]:
+        shadowing.answer_unseen(generation_id)
+
+
+def enqueue_run(run_id: int) -> None:
+    """When the broker is down, resume_runs hands it over later."""
+    _send(train, run_id)
+
+
+def enqueue_evaluation(version_id: int, dataset_id: int) -> bool:
+    return _send(evaluate, version_id, dataset_id)
+
+
+def _send(task: object, *arguments: int) -> bool:
+    try:
+        task.apply_async(arguments, queue=QUEUE)  # type: ignore[attr-defined]
+    except OperationalError as error:
+        log_event("training.enqueue_failed", error=type(error).__name__)
+        return False
+    return True

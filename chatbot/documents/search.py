@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
+from django.conf import settings
 
-from chatbot.answering.answers import Match, Ranking
+from chatbot.answering.answers import Match
 from chatbot.documents.access import live_passages, passage_key
 from chatbot.documents.background import TEXTS
 from chatbot.documents.models import Passage
@@ -25,9 +26,11 @@ from chatbot.knowledge import retrieval
 from chatbot.knowledge.confidence import COMPOSE_AT, DIRECT_AT
 from chatbot.knowledge.embedding import default_embedder
 
-# A passage that is less likely than this says nothing. On the half of the demo shop's questions that nothing was fitted on, three
-# in four passages at or above it answer, and 3 % of the questions that no passage answers find one (docs/knowledge.md).
+# A passage at or above this is written from. On the questions that nothing was fitted on, three in four such passages answer, and
+# 4 % of the questions that no passage answers find one (docs/knowledge.md).
 PASSAGE_AT = 0.60
+# One at or above this is worth a look by the model, which tells whether it answers.
+LOOK_AT = 0.30
 MAX_PASSAGES = 2
 # The model writes from documents; word for word they read badly, so they never reach what is quoted at once.
 _MOST = DIRECT_AT - 0.01
@@ -58,43 +61,60 @@ _backgrounds: dict[str, Vectors] = {}
 _loading = threading.Lock()
 
 
+class FaqSearch(Protocol):
+    """retrieval.search, or what stands in its place."""
+
+    def __call__(
+        self, text: str, *, locale: str, limit: int = 5, context: Sequence[str] = (), said: Sequence[str] = ()
+    ) -> retrieval.Ranking: ...
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """FAQs and passages in one order; see answers.Ranking."""
+
+    matches: tuple[Match, ...]
+    confidence: float
+    form: str = "alone"
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+
 def search_all(
     text: str,
     *,
     locale: str,
     limit: int = 5,
     context: Sequence[str] = (),
-    search_faqs: Callable[..., retrieval.Ranking] = retrieval.search,
-    **more: Any,
+    said: Sequence[str] = (),
+    search_faqs: FaqSearch = retrieval.search,
 ) -> Ranking:
-    """Rank FAQs and passages for a question; see retrieval.search, whose place this takes, and where `more` goes.
+    """Rank FAQs and passages for a question; see retrieval.search, whose place this takes.
 
     search_faqs: in the place of the live FAQs, to try a draft beside the same documents.
     """
-    ranking = search_faqs(text, locale=locale, limit=limit, context=context, **more)
-    if ranking.confidence >= DIRECT_AT:
+    faqs = search_faqs(text, locale=locale, limit=limit, context=context, said=said)
+    ranking = Ranking(faqs.matches, faqs.confidence, faqs.form, faqs.timings_ms)
+    if faqs.confidence >= DIRECT_AT:
         return ranking
     started = time.monotonic()
-    found = [
-        match for match in search_passages(text, locale=locale, limit=MAX_PASSAGES, context=context) if match.score >= PASSAGE_AT
-    ]
-    timings_ms = ranking.timings_ms | {"documents": round((time.monotonic() - started) * 1000, 2)}
+    least = LOOK_AT if settings.ANSWER_SECOND_LOOK else PASSAGE_AT
+    likely = search_passages(text, locale=locale, limit=MAX_PASSAGES, context=context)
+    found = [match for match in likely if match.score >= least]
+    timings_ms = faqs.timings_ms | {"documents": round((time.monotonic() - started) * 1000, 2)}
     if not found:
         return replace(ranking, timings_ms=timings_ms)
-    return replace(
-        ranking,
-        matches=cast(Any, merged(ranking, found)[:limit]),
-        confidence=max(ranking.confidence, COMPOSE_AT, min(found[0].score, _MOST)),
-        timings_ms=timings_ms,
-    )
+    confidence = max(faqs.confidence, min(found[0].score, _MOST))
+    if found[0].score >= PASSAGE_AT:
+        confidence = max(confidence, COMPOSE_AT)
+    return Ranking(merged(faqs, found)[:limit], confidence, faqs.form, timings_ms)
 
 
-def merged(ranking: Ranking, found: Sequence[PassageMatch]) -> tuple[Match, ...]:
+def merged(faqs: retrieval.Ranking, found: Sequence[PassageMatch]) -> tuple[Match, ...]:
     """FAQs and passages in one order, scored by likelihood: the first FAQ's is known, the others fall in step."""
-    first = max((match.score for match in ranking.matches), default=0.0)
-    rate = ranking.confidence / first if first > 0 else 0.0
-    faqs = [replace(cast(Any, match), score=round(match.score * rate, 4)) for match in ranking.matches]
-    return tuple(sorted([*faqs, *found], key=lambda match: -match.score))
+    first = max((match.score for match in faqs.matches), default=0.0)
+    rate = faqs.confidence / first if first > 0 else 0.0
+    in_step: list[Match] = [replace(match, score=round(match.score * rate, 4)) for match in faqs.matches]
+    return tuple(sorted([*in_step, *found], key=lambda match: -match.score))
 
 
 def search_passages(text: str, *, locale: str, limit: int = 5, context: Sequence[str] = ()) -> list[PassageMatch]:

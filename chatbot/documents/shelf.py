@@ -20,6 +20,7 @@ from chatbot.documents import tasks
 from chatbot.documents.models import MAX_NAME_CHARS, Document, DocumentFile, DocumentStatus, SuggestionStatus
 from chatbot.documents.state import raise_version
 from chatbot.errors import Conflict, InvalidInput, NotFound
+from chatbot.staffing import audit
 from chatbot.telemetry import log_event
 
 Author = AbstractBaseUser | None
@@ -41,6 +42,7 @@ def upload_document(name: str, content: bytes, *, author: Author, max_bytes: int
         document.uploaded_at, document.claimed_at = timezone.now(), None
         document.save()
         DocumentFile.objects.create(document=document, revision=document.revision, content=content, sha256=digest)
+        _audit("document.uploaded", document, author=author)
         transaction.on_commit(functools.partial(tasks.enqueue_reading, document.pk, document.revision))
     return document
 
@@ -77,17 +79,18 @@ def locked(document_id: int) -> Document:
     return document
 
 
-def archive_document(document_id: int) -> Document:
+def archive_document(document_id: int, *, author: Author = None) -> Document:
     """Take it out of every answer; file and passages stay."""
     with transaction.atomic():
         document = locked(document_id)
         document.status, document.live_revision, document.error = DocumentStatus.ARCHIVED, 0, ""
         document.save()
+        _audit("document.archived", document, author=author)
         raise_version()
     return document
 
 
-def restore_document(document_id: int) -> Document:
+def restore_document(document_id: int, *, author: Author = None) -> Document:
     """Let a document answer again that was put away. An upload that was never read is read now. Raises Conflict."""
     with transaction.atomic():
         document = locked(document_id)
@@ -103,19 +106,25 @@ def restore_document(document_id: int) -> Document:
         else:
             raise Conflict("No version of this file could be read. Upload it again.", code="document_no_file")
         document.save()
+        _audit("document.restored", document, author=author)
         raise_version()
         transaction.on_commit(tasks.enqueue_refresh)
     return document
 
 
-def delete_document(document_id: int) -> None:
+def delete_document(document_id: int, *, author: Author = None) -> None:
     """Remove file, passages and the document. Replies that cited it keep its title."""
     with transaction.atomic():
         document = locked(document_id)
         revision = document.revision
+        _audit("document.deleted", document, author=author)
         document.delete()
         raise_version()
     log_event("document.deleted", document=document_id, revision=revision)
+
+
+def _audit(action: str, document: Document, *, author: Author) -> None:
+    audit.record(author.pk if author else None, action, f"document {document.pk}", {"revision": document.revision})
 
 
 def ask_for_suggestions(document_id: int) -> Document:

@@ -18,7 +18,7 @@ MAX_SENTENCE_CHARS = 1_500
 MAX_HEADING_CHARS = 300
 # What the embedder reads of a text at once; longer passages get several vectors.
 WINDOW_CHARS = 280
-_MAX_PREFIX_CHARS = 80
+_MAX_PREFIX_CHARS = 120
 _WIDE = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _SEPARATOR = " › "
 
@@ -112,15 +112,19 @@ def _sentences(block: Block) -> Iterator[str]:
 
 
 def windows(passage: Passage) -> list[str]:
-    """The pieces of a passage that are embedded, each under its nearest heading: an embedder reads some fifty words at once."""
-    prefix = passage.heading.rpartition(_SEPARATOR)[2][:_MAX_PREFIX_CHARS]
-    prefix = f"{prefix}: " if prefix else ""
-    room = WINDOW_CHARS - len(prefix)
+    """The pieces of a passage that are embedded, each under its headings: an embedder reads some fifty words at once.
+
+    The whole path, because "Charging" under "The battery" of "Voltus e-bike" says what it is about.
+    """
+    path = passage.heading.split(_SEPARATOR)
+    while len(path) > 1 and len(". ".join(path)) > _MAX_PREFIX_CHARS:
+        path = path[1:]
+    prefix = f"{'. '.join(path)[:_MAX_PREFIX_CHARS]}: " if passage.heading else ""
     found: list[str] = []
     held = ""
     for sentence in sentences(passage.text):
-        for piece in _pieces(sentence.strip(), room=room):
-            if held and len(held) + 1 + len(piece) > room:
+        for piece in _pieces(sentence.strip(), room=WINDOW_CHARS):
+            if held and len(held) + 1 + len(piece) > WINDOW_CHARS:
                 found.append(prefix + held)
                 held = ""
             held = f"{held} {piece}".strip()

@@ -17,10 +17,12 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from chatbot.answering.language import same_language
 from chatbot.errors import Conflict, InvalidInput, NotFound
 from chatbot.knowledge import tasks
 from chatbot.knowledge.content import FaqTerms, FaqText, one_line, refuse_problems
 from chatbot.knowledge.models import Faq, FaqContent, FaqRevision, FaqStatus
+from chatbot.staffing import audit
 
 Author = AbstractBaseUser | None
 _OWN_WORDS = "You wrote these words yourself, so somebody else must publish them. Ask for a review instead."
@@ -40,7 +42,7 @@ def create_faq(
     try:
         with transaction.atomic():
             faq.save()
-            _record(faq, author=author, note=note or "created")
+            _record(faq, author=author, note=note or "created", action="faq.created")
     except IntegrityError as error:
         raise Conflict(f"There is already a FAQ {key} in {locale}.", code="faq_exists", field="key") from error
     return faq
@@ -59,7 +61,7 @@ def edit_faq(
         if faq.status == FaqStatus.PUBLISHED and reads_differently(faq, text, terms) and second_person_needed(author):
             raise InvalidInput(_OWN_WORDS, code="faq_second_person")
         _put(faq, text, terms, author=author)
-        return _save(faq, author=author, note=note or "edited")
+        return _save(faq, author=author, note=note or "edited", action="faq.edited")
 
 
 def publish_faq(faq_id: int, *, author: Author, expected_revision: int | None = None, note: str = "") -> Faq:
@@ -72,7 +74,7 @@ def publish_faq(faq_id: int, *, author: Author, expected_revision: int | None = 
         refuse_own_words(faq, author=author)
         faq.status = FaqStatus.PUBLISHED
         faq.published_at = timezone.now()
-        return _save(faq, author=author, note=_noted("published", note))
+        return _save(faq, author=author, note=_noted("published", note), action="faq.published")
 
 
 def publish_words(faq_id: int, *, text: FaqText, terms: FaqTerms, expected_revision: int, author: Author, note: str = "") -> Faq:
@@ -98,7 +100,7 @@ def archive_faq(faq_id: int, *, author: Author, expected_revision: int | None = 
         if faq.status == FaqStatus.ARCHIVED:
             return faq
         faq.status = FaqStatus.ARCHIVED
-        return _save(faq, author=author, note=note or "archived", closes_change=True)
+        return _save(faq, author=author, note=note or "archived", action="faq.archived", closes_change=True)
 
 
 def revert_faq(faq_id: int, *, number: int, expected_revision: int, author: Author) -> Faq:
@@ -113,15 +115,22 @@ def revert_faq(faq_id: int, *, number: int, expected_revision: int, author: Auth
     return _write(faq_id, text=text, expected_revision=expected_revision, author=author, note=note)
 
 
-def add_phrasing(faq_id: int, *, phrasing: str, author: Author, note: str = "") -> Faq:
-    """Teach a FAQ one more way to ask it; an open change learns it too. One that it has already changes nothing."""
+def add_phrasing(faq_id: int, *, phrasing: str, author: Author, locale: str = "", publish: bool = True, note: str = "") -> Faq:
+    """Teach a FAQ one more way to ask it; an open change learns it too. One that it has already changes nothing.
+
+    locale: the phrasing's; the FAQ's translation in that language is taught, where there is one. publish: False keeps it as an
+    unpublished change. Returns the FAQ that was taught.
+    """
     with transaction.atomic():
-        faq = _locked(faq_id, expected_revision=None)
+        faq = _locked(_in_language(faq_id, locale), expected_revision=None)
         if not one_line(phrasing):
             raise InvalidInput("The phrasing is empty.", code="faq_invalid", field="phrasings")
         change, note = change_of(faq), note or "phrasing added"
+        if not publish and faq.status == FaqStatus.PUBLISHED:
+            text, terms = _taught(change or faq, phrasing), FaqTerms.of(change or faq)
+            return save_change(faq.pk, text=text, terms=terms, expected_revision=faq.latest_revision, author=author, note=note)
         faq = _write(
-            faq_id,
+            faq.pk,
             text=_taught(faq, phrasing),
             expected_revision=faq.latest_revision,
             author=author,
@@ -167,7 +176,8 @@ def publish_change(faq_id: int, *, expected_revision: int, author: Author, note:
         refuse_own_words(change, author=author)
         _put(faq, FaqText.of(change), FaqTerms.of(change), author=None)
         faq.written_by_id = change.written_by_id
-        return _save(faq, author=author, note=_noted(f"published change {change.number}", note), closes_change=True)
+        done = _noted(f"published change {change.number}", note)
+        return _save(faq, author=author, note=done, action="faq.change_published", closes_change=True)
 
 
 def send_back(faq_id: int, *, expected_revision: int, author: Author, note: str = "") -> Faq:
@@ -182,7 +192,7 @@ def send_back(faq_id: int, *, expected_revision: int, author: Author, note: str 
         if faq.status != FaqStatus.REVIEW:
             raise Conflict("Nobody asks for a review of this FAQ any more.", code="faq_conflict")
         faq.status = FaqStatus.DRAFT
-        return _save(faq, author=author, note=_noted("sent back", note))
+        return _save(faq, author=author, note=_noted("sent back", note), action="faq.sent_back")
 
 
 def discard_change(faq_id: int, *, expected_revision: int, author: Author) -> Faq:
@@ -190,7 +200,7 @@ def discard_change(faq_id: int, *, expected_revision: int, author: Author) -> Fa
     with transaction.atomic():
         faq = _locked(faq_id, expected_revision=expected_revision)
         number = _wanted_change(faq).number
-        return _save(faq, author=author, note=f"change {number} dropped", closes_change=True)
+        return _save(faq, author=author, note=f"change {number} dropped", action="faq.change_dropped", closes_change=True)
 
 
 def confirm_translation(faq_id: int, *, expected_revision: int, author: Author) -> Faq:
@@ -198,7 +208,8 @@ def confirm_translation(faq_id: int, *, expected_revision: int, author: Author) 
     with transaction.atomic():
         faq = _locked(faq_id, expected_revision=expected_revision)
         faq.written_at = timezone.now()
-        return _save(faq, author=author, note="compared with the original: still right")
+        note = "compared with the original: still right"
+        return _save(faq, author=author, note=note, action="faq.translation_confirmed")
 
 
 def second_person_needed(author: Author) -> bool:
@@ -244,6 +255,14 @@ def _write(faq_id: int, *, text: FaqText, expected_revision: int, author: Author
         )
 
 
+def _in_language(faq_id: int, locale: str) -> int:
+    """The FAQ, or its translation for readers of this locale. Archived ones are taught nothing by the way."""
+    wanted = Faq.objects.filter(key__in=Faq.objects.filter(pk=faq_id).values("key")).exclude(status=FaqStatus.ARCHIVED)
+    found = {pk: own for pk, own in wanted.values_list("pk", "locale") if same_language(own, locale)} if locale else {}
+    exact = [pk for pk, own in found.items() if own == locale.lower()]
+    return faq_id if faq_id in found and not exact else next(iter([*exact, *found]), faq_id)
+
+
 def _taught(content: FaqContent, phrasing: str) -> FaqText:
     now = FaqText.of(content)
     return replace(now, phrasings=[*now.phrasings, phrasing])
@@ -261,7 +280,7 @@ def _ask_review(faq: Faq, *, author: Author, note: str) -> Faq:
     if faq.status == FaqStatus.REVIEW:
         return faq
     faq.status = FaqStatus.REVIEW
-    return _save(faq, author=author, note=_noted("asked for a review", note))
+    return _save(faq, author=author, note=_noted("asked for a review", note), action="faq.review_asked")
 
 
 def _wanted_change(faq: Faq) -> FaqRevision:
@@ -296,12 +315,12 @@ def put_words(content: FaqContent, text: FaqText, terms: FaqTerms) -> None:
     content.valid_from, content.valid_until, content.owner_id = terms.valid_from, terms.valid_until, terms.owner_id
 
 
-def _save(faq: Faq, *, author: Author, note: str, closes_change: bool = False) -> Faq:
+def _save(faq: Faq, *, author: Author, note: str, action: str, closes_change: bool = False) -> Faq:
     faq.revision = faq.latest_revision + 1
     if closes_change:
         faq.change_number, faq.change_status = None, ""
     faq.save()
-    _record(faq, author=author, note=note)
+    _record(faq, author=author, note=note, action=action)
     return faq
 
 
@@ -317,11 +336,18 @@ def _save_change(faq: Faq, text: FaqText, terms: FaqTerms, *, status: str, autho
     revision.save()
     faq.change_number, faq.change_status = revision.number, status
     faq.save(update_fields=["change_number", "change_status", "updated_at"])
+    _audit("faq.change_saved", faq, author=author)
 
 
-def _record(faq: Faq, *, author: Author, note: str) -> None:
+def _record(faq: Faq, *, author: Author, note: str, action: str) -> None:
     revision_of(faq, author=author, note=note).save()
+    _audit(action, faq, author=author)
     transaction.on_commit(tasks.enqueue_refresh)
+
+
+def _audit(action: str, faq: Faq, *, author: Author) -> None:
+    detail: dict[str, audit.Value] = {"locale": faq.locale, "revision": faq.latest_revision, "status": str(faq.status)}
+    audit.record(author.pk if author else None, action, f"faq {faq.key}", detail)
 
 
 def revision_of(faq: Faq, *, author: Author, note: str) -> FaqRevision:

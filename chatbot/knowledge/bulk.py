@@ -16,6 +16,7 @@ from chatbot.knowledge import tasks
 from chatbot.knowledge.authoring import Author, put_words, refuse_own_words, revision_of
 from chatbot.knowledge.content import FaqTerms, FaqText, one_line
 from chatbot.knowledge.models import MAX_CATEGORY_CHARS, Faq, FaqRevision, FaqStatus
+from chatbot.staffing import audit
 
 Action = Literal["publish", "archive", "category", "owner"]
 MAX_FAQS = 10_000
@@ -56,6 +57,8 @@ def change_faqs(revisions: Mapping[int, int], *, action: Action, value: str = ""
     Faq.objects.bulk_update([faq for faq, _ in changes], ["change_number"], batch_size=_BATCH)
     FaqRevision.objects.bulk_create(records, batch_size=_BATCH)
     if changed:
+        detail = {"done": action, "faqs": len(changed), "keys": [faq.key for faq in changed[: audit.MAX_ITEMS]]}
+        audit.record(author.pk if author else None, "faqs.changed_together", "faqs", detail)
         transaction.on_commit(tasks.enqueue_refresh)
     return BulkReport(changed=len(changed), unchanged=len(faqs) - len(changed))
 

@@ -14,9 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from chatbot.documents.reading.blocks import ReadingFailed
+from chatbot.documents.reading.sandbox import sheet_as_csv
 from chatbot.errors import InvalidInput
+from chatbot.knowledge.faq_sheet import write_sheet
 
-Format = Literal["jsonl", "csv"]
+Format = Literal["jsonl", "csv", "xlsx"]
 
 MAX_FILE_BYTES = 20 * 1024 * 1024
 REQUIRED = ("key", "locale", "question", "answer")
@@ -63,13 +66,18 @@ def format_of(name: str) -> Format:
         return "jsonl"
     if ending == "csv":
         return "csv"
-    raise InvalidInput("The file must be called .jsonl or .csv.", code="file_format", field="file")
+    if ending == "xlsx":
+        return "xlsx"
+    raise InvalidInput("The file must be called .jsonl, .csv or .xlsx.", code="file_format", field="file")
 
 
 def read_records(data: bytes, *, format: Format, strict: bool = True) -> Iterator[Record | FileIssue]:
     """Read a whole file; what cannot be read comes out as issues in its place. Not `strict`: unknown fields are passed over."""
     if len(data) > MAX_FILE_BYTES:
         yield FileIssue(0, "", f"has {len(data) / 2**20:.1f} MB; at most {MAX_FILE_BYTES // 2**20} MB are allowed")
+        return
+    if format == "xlsx":
+        yield from _read_sheet(data, strict=strict)
         return
     try:
         text = data.decode("utf-8").removeprefix(_BOM)
@@ -115,7 +123,18 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _read_csv(text: str, *, strict: bool) -> Iterator[Record | FileIssue]:
+def _read_sheet(data: bytes, *, strict: bool) -> Iterator[Record | FileIssue]:
+    """The first sheet, read in a process of its own; each row counts as one line."""
+    try:
+        text = sheet_as_csv(data, name="faqs.xlsx")
+    except ReadingFailed as failure:
+        yield FileIssue(0, "", failure.message)
+        return
+    yield from _read_csv(text, strict=strict, rows_are_lines=True)
+
+
+def _read_csv(text: str, *, strict: bool, rows_are_lines: bool = False) -> Iterator[Record | FileIssue]:
+    """rows_are_lines: of a sheet, where a row has several lines of text and its last cells may be missing."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     line = 1
     columns: list[str] | None = None
@@ -134,8 +153,9 @@ def _read_csv(text: str, *, strict: bool) -> Iterator[Record | FileIssue]:
                 yield issue
                 return
         elif any(cell.strip() for cell in cells):
+            cells += [""] * (len(columns) - len(cells) if rows_are_lines else 0)
             yield from _csv_row(line, cells, columns, strict=strict)
-        line = reader.line_num + 1
+        line = line + 1 if rows_are_lines else reader.line_num + 1
     if columns is None:
         yield FileIssue(1, "", "is empty; the first line names the columns: " + ",".join(COLUMNS))
 
@@ -198,17 +218,24 @@ def _field_issues(line: int, found: Mapping[str, Any]) -> Iterator[FileIssue]:
 
 
 def write_records(records: Iterable[Record], *, format: Format, with_status: bool) -> Iterator[bytes]:
-    """Write a file piece by piece, one record each."""
+    """Write a file piece by piece, one record each; a spreadsheet in one. Raises InvalidInput for what a sheet cannot hold."""
     columns = (*COLUMNS, STATUS) if with_status else COLUMNS
+    if format == "xlsx":
+        yield write_sheet(columns, (_cells(record, columns) for record in records))
+        return
     if format == "csv":
         yield _csv_line(columns)
     for record in records:
-        fields = {column: getattr(record, column) for column in columns}
-        if format == "jsonl":
-            yield (json.dumps(fields, ensure_ascii=False) + "\n").encode()
+        if format == "csv":
+            yield _csv_line(_cells(record, columns))
         else:
-            fields["phrasings"] = "\n".join(record.phrasings)
-            yield _csv_line([_escaped(fields[column]) for column in columns])
+            fields = {column: getattr(record, column) for column in columns}
+            yield (json.dumps(fields, ensure_ascii=False) + "\n").encode()
+
+
+def _cells(record: Record, columns: Iterable[str]) -> list[str]:
+    fields = {column: getattr(record, column) for column in columns} | {"phrasings": "\n".join(record.phrasings)}
+    return [_escaped(fields[column]) for column in columns]
 
 
 def _csv_line(cells: Iterable[str]) -> bytes:

@@ -20,6 +20,7 @@ from chatbot.knowledge.authoring import Author, put_words, reads_differently, re
 from chatbot.knowledge.content import FaqTerms, FaqText, problems_of
 from chatbot.knowledge.faq_files import FileIssue, Format, Record, read_records, write_records
 from chatbot.knowledge.models import Faq, FaqRevision, FaqStatus
+from chatbot.staffing import audit
 from chatbot.telemetry import log_event
 
 MAX_ISSUES = 50
@@ -160,6 +161,7 @@ def _write(entries: list[Entry], *, author: Author, dry_run: bool, enqueue: bool
                 )
             if not dry_run:
                 _carry_out(plan)
+                _audit(plan)
                 if enqueue and (plan.created or plan.changed):
                     transaction.on_commit(tasks.enqueue_refresh)
     except IntegrityError as error:
@@ -243,6 +245,11 @@ def _carry_out(plan: _Plan) -> None:
     Faq.objects.bulk_update(
         [faq for faq, _ in plan.proposed], ["change_number", "change_status", "updated_at"], batch_size=_BATCH
     )
+
+
+def _audit(plan: _Plan) -> None:
+    counts = {"created": len(plan.created), "changed": len(plan.changed), "for_review": len(plan.proposed)}
+    audit.record(plan.author.pk if plan.author else None, "faqs.imported", "faqs", counts)
 
 
 def _proposal(faq: Faq, text: FaqText, *, plan: _Plan) -> FaqRevision:

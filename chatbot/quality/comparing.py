@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import median
 
 from chatbot.quality.models import QuestionResult, QuestionRun
 from chatbot.quality.outcomes import Outcome, change_between, counts
@@ -12,7 +13,7 @@ from chatbot.quality.outcomes import Outcome, change_between, counts
 
 @dataclass(frozen=True)
 class Difference:
-    """One question in both runs. kind: fixed, broken, changed, same."""
+    """One question in both runs. kind: fixed, broken, changed, reworded, same."""
 
     kind: str
     text: str
@@ -36,7 +37,7 @@ def compare(run: QuestionRun, earlier: QuestionRun) -> list[Difference]:
         if row.question and (was := then.get(row.question.pk)):
             kind = _kind(was, row)
             found.append(Difference(kind, row.question.text, _told(was), _told(row), was, row))
-    order = {"broken": 0, "fixed": 1, "changed": 2, "same": 3}
+    order = {"broken": 0, "fixed": 1, "changed": 2, "reworded": 3, "same": 4}
     return sorted(found, key=lambda one: order[one.kind])
 
 
@@ -46,6 +47,27 @@ def count(differences: Iterable[Difference]) -> dict[str, int]:
 
 def verdicts(run: QuestionRun) -> dict[str, int]:
     return dict(Counter(run.results.order_by().values_list("verdict", flat=True)).most_common())
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A WHAT_IF run in figures, live and with the change. verdicts: how many test questions came to which, as (live, then).
+
+    seconds: the median time of the answers that were written both ways.
+    """
+
+    verdicts: dict[str, tuple[int, int]]
+    written: int
+    seconds: tuple[float, float] | None
+
+
+def beside(run: QuestionRun) -> Beside:
+    known = run.results.exclude(change="").order_by()
+    pairs = list(known.filter(message=None).values_list("before__verdict", "verdict"))
+    live, then = Counter(str(pair[0]) for pair in pairs), Counter(pair[1] for pair in pairs)
+    times = list(known.filter(before__has_key="full").values_list("before__full__total_s", "total_s"))
+    seconds = (median(float(pair[0]) for pair in times), median(pair[1] for pair in times)) if times else None
+    return Beside({name: (live[name], then[name]) for name in {*live, *then}}, len(times), seconds)
 
 
 def _kind(before: QuestionResult, after: QuestionResult) -> str:

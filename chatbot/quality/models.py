@@ -71,13 +71,21 @@ class QuestionRun(models.Model):
     # What answered: of the knowledge, and of the weights.
     fingerprint = models.CharField(max_length=64, blank=True, default="")
     model_version = models.CharField(max_length=120, blank=True, default="")
+    # Of what the model was told before any question, so that runs before and after an upgrade are told apart.
+    prompt = models.CharField(max_length=64, blank=True, default="")
     # Of WHAT_IF: the FAQ whose draft is applied, other thresholds, how many of the newest customer messages are asked again.
     faq = models.ForeignKey("knowledge.Faq", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     faq_revision = models.PositiveIntegerField(default=0)
     thresholds = models.JSONField(default=dict, blank=True)
     messages = models.PositiveIntegerField(default=0)
+    # Another version of the model, and other instructions to it; None: those of now.
+    version = models.CharField(max_length=120, blank=True, default="")
+    instructions = models.TextField(null=True, blank=True)
     # Also write, live and with the change, the answers of the questions whose outcome differs.
     full_answers = models.BooleanField(default=False)
+    # How many questions may be written, twice each: the costly part. And how many are to be, known once all are decided.
+    answers_most = models.PositiveIntegerField(default=0)
+    answers_total = models.PositiveIntegerField(default=0)
 
     class Meta:
         ordering = ["-created_at"]
@@ -99,6 +107,11 @@ class QuestionRun(models.Model):
     def is_active(self) -> bool:
         return self.status in (self.Status.WAITING, self.Status.RUNNING)
 
+    @property
+    def changes_writing(self) -> bool:
+        """Whether the model would write otherwise from the same passages."""
+        return bool(self.version) or self.instructions is not None
+
 
 class QuestionResult(models.Model):
     """What one question got in one run. Of WHAT_IF: `before` is the live outcome, the fields beside it are with the change."""
@@ -107,6 +120,7 @@ class QuestionResult(models.Model):
         FIXED = "fixed", "Fixed"
         BROKEN = "broken", "Broken"
         CHANGED = "changed", "Other answer"
+        REWORDED = "reworded", "Other words"
         SAME = "same", "Same"
 
     run = models.ForeignKey(QuestionRun, on_delete=models.CASCADE, related_name="results")
@@ -125,6 +139,7 @@ class QuestionResult(models.Model):
     ttft_s = models.FloatField(null=True, blank=True)
     total_s = models.FloatField(default=0.0)
     before = models.JSONField(null=True, blank=True)
+    # Of WHAT_IF empty while the model's answers, which decide it, are not written.
     change = models.CharField(max_length=8, choices=Change.choices, blank=True, default="")
 
     class Meta:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from chatbot.answering.facts import extract
 from chatbot.quality.judging import GOOD, Verdict, judge
 from chatbot.quality.trying import Tried
 
@@ -43,16 +44,24 @@ def outcome_of(tried: Tried, *, planned: bool = False) -> Outcome:
 
 
 def change_between(before: Outcome, after: Outcome) -> str:
-    """fixed: right only now; broken: right only before; changed: another decision, source or quoted text; same."""
+    """fixed: right only now; broken: right only before; changed: another decision, source, quoted text, or other facts in a
+    written one; reworded: written in other words; same."""
     if (before.verdict in GOOD) != (after.verdict in GOOD):
         return "fixed" if after.verdict in GOOD else "broken"
     if (before.decision, before.keys[:1]) != (after.decision, after.keys[:1]):
         return "changed"
-    return "changed" if after.decision == "direct" and before.answer != after.answer else "same"
+    if before.answer == after.answer or after.decision not in ("direct", "compose"):
+        return "same"
+    return "changed" if after.decision == "direct" or not _state_the_same(before.answer, after.answer) else "reworded"
+
+
+def _state_the_same(one: str, other: str) -> bool:
+    here, there = ([fact.values for fact in extract(text)] for text in (one, other))
+    return all(any(fact & same for same in there) for fact in here) and all(any(fact & same for same in here) for fact in there)
 
 
 def counts(changes: Iterable[str]) -> dict[str, int]:
-    found = {"fixed": 0, "broken": 0, "changed": 0, "same": 0}
+    found = {"fixed": 0, "broken": 0, "changed": 0, "reworded": 0, "same": 0}
     for change in changes:
         if change in found:
             found[change] += 1

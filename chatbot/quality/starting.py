@@ -11,17 +11,21 @@ import uuid
 from django.db import transaction
 from django.db.models.functions import Now
 
+from chatbot import runtime
 from chatbot.errors import InvalidInput, Unavailable
 from chatbot.knowledge.access import access_faq_as_staff
-from chatbot.quality import tasks, trials
+from chatbot.quality import changing, tasks, trials
 from chatbot.quality.asked import Asked
+from chatbot.quality.items import customer_messages
 from chatbot.quality.models import QuestionRun, TestQuestion
-from chatbot.quality.running import customer_messages
 from chatbot.quality.suite import Author
 from chatbot.quality.thresholds import Thresholds
 
 KEPT_RUNS = 50
 MAX_MESSAGES = 1000
+# Questions written live and with the change: two answers each, some ten seconds each on two cores.
+MAX_ANSWERS = 300
+ANSWERS_AT_ONCE = 30
 _NO_BROKER = "No worker can be reached now. Please try again in a minute."
 
 
@@ -49,11 +53,28 @@ def start_suite(*, author: Author, enqueue: bool = True) -> QuestionRun:
 
 
 def start_what_if(
-    *, author: Author, faq_id: int | None = None, thresholds: Thresholds | None = None, messages: int = 0, enqueue: bool = True
+    *,
+    author: Author,
+    faq_id: int | None = None,
+    thresholds: Thresholds | None = None,
+    version: str = "",
+    instructions: str | None = None,
+    messages: int = 0,
+    answers: int = ANSWERS_AT_ONCE,
+    enqueue: bool = True,
 ) -> QuestionRun:
-    """Decide the test questions and the newest customer messages live and with the change. Raises InvalidInput, NotFound."""
-    if faq_id is None and thresholds is None:
-        raise InvalidInput("Choose a FAQ or other limits: nothing would change.", code="no_change")
+    """Ask the test questions and the newest customer messages live and with the change. Raises InvalidInput, NotFound.
+
+    version: of the model; instructions: to it; where these change, at most `answers` questions are written both ways.
+    """
+    if instructions is not None and instructions.strip() == runtime.company().instructions.strip():
+        instructions = None
+    if faq_id is None and thresholds is None and not version and instructions is None:
+        raise InvalidInput(
+            "Choose a FAQ, other limits, another version or other instructions: nothing would change.", code="no_change"
+        )
+    if version and version not in (found.name for found in changing.candidates()):
+        raise InvalidInput(f"{version[:120]} cannot answer here.", code="unknown_version", field="version")
     faq = access_faq_as_staff(faq_id) if faq_id is not None else None
     messages = max(0, min(messages, MAX_MESSAGES))
     run = QuestionRun(
@@ -61,7 +82,10 @@ def start_what_if(
         faq=faq,
         faq_revision=faq.latest_revision if faq else 0,
         thresholds=thresholds.as_json() if thresholds else {},
+        version=version,
+        instructions=instructions,
         messages=messages,
+        answers_most=max(1, min(answers, MAX_ANSWERS)),
         total=TestQuestion.objects.count() + min(messages, customer_messages().count()),
     )
     if not run.total:
@@ -69,12 +93,21 @@ def start_what_if(
     return _start(run, author=author, enqueue=enqueue)
 
 
-def write_full_answers(run_id: uuid.UUID) -> None:
-    """Let a finished WHAT_IF go on: write the answers of what differs, live and with the change."""
-    changed = QuestionRun.objects.filter(pk=run_id, kind=QuestionRun.Kind.WHAT_IF, status=QuestionRun.Status.DONE).update(
-        full_answers=True, status=QuestionRun.Status.WAITING, beat_at=None, finished_at=None
-    )
-    if changed:
+def go_on(run_id: uuid.UUID, *, full_answers: bool = False) -> None:
+    """Let an ended WHAT_IF go on: with what was left when it was stopped or failed, else with more answers.
+
+    full_answers: also write the answers of what differs by decision.
+    """
+    with transaction.atomic():
+        run = QuestionRun.objects.select_for_update().filter(pk=run_id, kind=QuestionRun.Kind.WHAT_IF).first()
+        if run is None or run.is_active:
+            return
+        run.full_answers = run.full_answers or full_answers
+        if run.status == QuestionRun.Status.DONE:
+            run.answers_most = changing.written(run).count() + ANSWERS_AT_ONCE
+        run.status, run.stop_requested, run.error = QuestionRun.Status.WAITING, False, ""
+        run.beat_at = run.finished_at = None
+        run.save()
         transaction.on_commit(functools.partial(tasks.enqueue_run, run_id))
 
 

@@ -7,16 +7,15 @@ the live one, and the pipeline decides as it would with the other limits, follow
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from chatbot.answering.answers import Ranking as AnyRanking
 from chatbot.answering.answers import Search
+from chatbot.documents.search import Ranking
 from chatbot.errors import InvalidInput
 from chatbot.knowledge.confidence import CLARIFY_AT, COMPOSE_AT, DIRECT_AT
-from chatbot.knowledge.retrieval import Ranking
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,8 @@ def with_thresholds(search: Search, wanted: Thresholds) -> Search:
     here = (0.0, wanted.clarify_at, wanted.compose_at, wanted.direct_at, 1.0)
     there = (0.0, live.clarify_at, live.compose_at, live.direct_at, 1.0)
 
-    def bent(text: str, *, locale: str, limit: int = 5, context: Sequence[str] = (), **more: Any) -> AnyRanking:
-        found = search(text, locale=locale, limit=limit, context=context, **more)
-        confidence = float(np.interp(found.confidence, here, there))
-        assert isinstance(found, Ranking)  # Both the live search and a scratch one return it.
-        return replace(found, confidence=confidence)
+    def bent(text: str, *, locale: str, limit: int = 5, context: Sequence[str] = (), said: Sequence[str] = ()) -> Ranking:
+        found = search(text, locale=locale, limit=limit, context=context, said=said)
+        return Ranking(tuple(found.matches), float(np.interp(found.confidence, here, there)), found.form, found.timings_ms)
 
     return bent

@@ -1,10 +1,10 @@
-"""Look over the pipeline's shoulder: what it searched, what it would ask the model. No step of it changes by being watched."""
+"""Stand between the pipeline and what it uses: remember what it searched and asked, or let another version of the model write."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from chatbot.answering.answers import Match, Ranking, Search
 from chatbot.answering.prompting import estimate_tokens, neutralise
@@ -18,8 +18,10 @@ class WatchedSearch:
         self._search = search
         self._found: dict[tuple[str, str, str], Match] = {}
 
-    def __call__(self, text: str, *, locale: str, limit: int = 5, context: Sequence[str] = (), **more: Any) -> Ranking:
-        ranking = self._search(text, locale=locale, limit=limit, context=context, **more)
+    def __call__(
+        self, text: str, *, locale: str, limit: int = 5, context: Sequence[str] = (), said: Sequence[str] = ()
+    ) -> Ranking:
+        ranking = self._search(text, locale=locale, limit=limit, context=context, said=said)
         for match in ranking.matches:
             self._found.setdefault((match.key, match.locale, match.question), match)
         return ranking
@@ -38,13 +40,12 @@ class WatchedSearch:
         return [match for match in found if match is not None]
 
 
-class WatchedEngine:
-    """The engine behind it does the work; the requests it was given are remembered."""
+class _InFront:
+    """The engine behind it does the work, and keeps its versions as they are."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.context_tokens = engine.context_tokens
-        self.requests: list[GenerationRequest] = []
 
     @property
     def model_version(self) -> str:
@@ -58,15 +59,8 @@ class WatchedEngine:
     def alive(self) -> bool:
         return self._engine.alive
 
-    @property
-    def prompt(self) -> Sequence[ChatMessage]:
-        """The last one."""
-        return self.requests[-1].messages if self.requests else ()
-
     def submit(self, request: GenerationRequest) -> GenerationHandle:
-        handle = self._engine.submit(request)
-        self.requests.append(request)
-        return handle
+        return self._engine.submit(request)
 
     def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
         return self._engine.count_tokens(messages)
@@ -81,12 +75,40 @@ class WatchedEngine:
         """See start()."""
 
     def load_version(self, name: str, folder: Path) -> None:
-        raise EngineError("not_here", "a watched engine's versions stay as they are")
+        raise EngineError("not_here", "the versions of the engine behind stay as they are")
 
     def drop_version(self, name: str) -> None:
-        raise EngineError("not_here", "a watched engine's versions stay as they are")
+        raise EngineError("not_here", "the versions of the engine behind stay as they are")
 
     make_live = drop_version
+
+
+class WatchedEngine(_InFront):
+    """Remembers the requests it was given."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self.requests: list[GenerationRequest] = []
+
+    def submit(self, request: GenerationRequest) -> GenerationHandle:
+        handle = super().submit(request)
+        self.requests.append(request)
+        return handle
+
+
+class VersionEngine(_InFront):
+    """Lets one version write everything, whichever is live."""
+
+    def __init__(self, engine: Engine, version: str) -> None:
+        super().__init__(engine)
+        self._version = version
+
+    @property
+    def model_version(self) -> str:
+        return self._version
+
+    def submit(self, request: GenerationRequest) -> GenerationHandle:
+        return super().submit(replace(request, version=self._version))
 
 
 class PlanningEngine:

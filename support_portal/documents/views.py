@@ -124,7 +124,7 @@ def file(request: HttpRequest, *, document_id: int) -> HttpResponse:
 @require_POST
 def archive(request: HttpRequest, *, document_id: int) -> HttpResponse:
     found = _document(document_id)
-    shelf.archive_document(found.pk)
+    shelf.archive_document(found.pk, author=cast(User, request.user))
     messages.success(request, f"{found.name} is archived: the bot does not use it.")
     return redirect("documents:document", document_id=found.pk)
 
@@ -134,7 +134,7 @@ def archive(request: HttpRequest, *, document_id: int) -> HttpResponse:
 def restore(request: HttpRequest, *, document_id: int) -> HttpResponse:
     found = _document(document_id)
     try:
-        shelf.restore_document(found.pk)
+        shelf.restore_document(found.pk, author=cast(User, request.user))
     except ChatbotError as error:
         messages.error(request, error.message)
     else:
@@ -146,7 +146,7 @@ def restore(request: HttpRequest, *, document_id: int) -> HttpResponse:
 @require_POST
 def delete(request: HttpRequest, *, document_id: int) -> HttpResponse:
     found = _document(document_id)
-    shelf.delete_document(found.pk)
+    shelf.delete_document(found.pk, author=cast(User, request.user))
     messages.success(request, f"{found.name} is deleted, with its file and all passages.")
     return redirect("documents:list")
 

@@ -6,10 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
+from django.core.files.uploadedfile import UploadedFile
 
-from chatbot.documents.reading.blocks import ReadingFailed
-from chatbot.documents.reading.sandbox import sheet_as_csv
 from chatbot.errors import InvalidInput
 from chatbot.knowledge.faq_files import MAX_FILE_BYTES, format_of
 from chatbot.knowledge.models import MAX_ANSWER_CHARS, MAX_CATEGORY_CHARS, MAX_KEY_CHARS, MAX_QUESTION_CHARS, Faq
@@ -51,6 +49,10 @@ class FaqForm(forms.Form):
     )
     answer = forms.CharField(
         max_length=MAX_ANSWER_CHARS,
+        error_messages={
+            "max_length": "An answer has at most %(limit_value)d characters; this one has %(show_value)d. Nothing is lost: "
+            "split it into several FAQs, or upload it as a document."
+        },
         help_text="Markdown: **bold**, lists with -, [a link](https://…). Customers may be shown it word for word.",
         widget=forms.Textarea(attrs={"rows": 12, "dir": "auto"}),
     )
@@ -132,19 +134,8 @@ class ImportForm(forms.Form):
         file: UploadedFile[bytes] = self.cleaned_data["file"]
         if (file.size or 0) > MAX_FILE_BYTES:
             raise forms.ValidationError("This file is larger than 20 MB. Split it into smaller ones.")
-        if (file.name or "").lower().endswith(".xlsx"):
-            return _as_csv(file)
         try:
             format_of(file.name or "")
         except InvalidInput as error:
             raise forms.ValidationError(error.message) from error
         return file
-
-
-def _as_csv(file: UploadedFile[bytes]) -> UploadedFile[bytes]:
-    """The first sheet of a spreadsheet, read in a process of its own, as a file the import knows; lines keep their numbers."""
-    name = file.name or ""
-    try:
-        return SimpleUploadedFile(f"{name[:-5]}.csv", sheet_as_csv(file.read(), name=name).encode())
-    except ReadingFailed as failure:
-        raise forms.ValidationError(failure.message) from failure

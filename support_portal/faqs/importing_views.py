@@ -22,7 +22,11 @@ from support_portal.faqs.differences import Line, differences
 from support_portal.faqs.forms import ImportForm
 from support_portal.faqs.pending_import import forget_upload, keep_upload, kept_upload
 
-CONTENT_TYPES: dict[Format, str] = {"jsonl": "application/jsonl; charset=utf-8", "csv": "text/csv; charset=utf-8"}
+CONTENT_TYPES: dict[Format, str] = {
+    "jsonl": "application/jsonl; charset=utf-8",
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
 
 
 @requires("edit_faqs")
@@ -84,7 +88,11 @@ def confirm(request: HttpRequest) -> HttpResponse:
 def export(request: HttpRequest) -> HttpResponseBase:
     file_format = _format(request.GET.get("format", ""))
     name = f"faqs-{timezone.localdate():%Y-%m-%d}.{file_format}"
-    pieces = export_faqs(format=file_format)
+    try:
+        pieces = iter([b"".join(export_faqs(format="xlsx"))]) if file_format == "xlsx" else export_faqs(format=file_format)
+    except ChatbotError as error:
+        messages.error(request, error.message)
+        return redirect("faqs:import")
     # A server takes only iterators of its own kind without reading them to the end first.
     body = _asynchronously(pieces) if isinstance(request, ASGIRequest) else pieces
     response = StreamingHttpResponse(body, content_type=CONTENT_TYPES[file_format])
@@ -109,7 +117,7 @@ def _parts_of(planned: PlannedFaq) -> list[tuple[str, list[Line]]]:
 
 
 def _format(value: str) -> Format:
-    return "csv" if value == "csv" else "jsonl"
+    return next((known for known in CONTENT_TYPES if known == value), "jsonl")
 
 
 async def _asynchronously(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

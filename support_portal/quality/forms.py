@@ -9,13 +9,16 @@ from typing import Any
 from django import forms
 from django.db.models import Q
 
+from chatbot import runtime
 from chatbot.answering.language import NAMES
 from chatbot.answering.prompting import Turn
+from chatbot.company import MAX_INSTRUCTIONS_CHARS
 from chatbot.knowledge.content import FaqText
 from chatbot.knowledge.models import MAX_ANSWER_CHARS, MAX_CATEGORY_CHARS, MAX_KEY_CHARS, MAX_QUESTION_CHARS, Faq, FaqStatus
 from chatbot.protocol import MAX_TEXT_CHARS
+from chatbot.quality import changing
 from chatbot.quality.asked import MAX_FILE_BYTES, MAX_TURNS, Asked
-from chatbot.quality.starting import MAX_MESSAGES
+from chatbot.quality.starting import ANSWERS_AT_ONCE, MAX_ANSWERS, MAX_MESSAGES
 from chatbot.quality.suite import known_keys
 from chatbot.quality.thresholds import Thresholds, live_thresholds
 
@@ -113,6 +116,14 @@ class QuestionFileForm(forms.Form):
 
 class ChangeForm(forms.Form):
     draft = forms.ChoiceField(label="Publish the draft of", required=False, help_text="With its words as they stand now.")
+    version = forms.ChoiceField(label="Let another version of the model write", required=False)
+    instructions = forms.CharField(
+        label="Instructions to the model",
+        required=False,
+        max_length=MAX_INSTRUCTIONS_CHARS,
+        widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
+        help_text="Tone, length, words to prefer; facts come from the FAQs alone. To keep them: “instructions” in COMPANY_FILE.",
+    )
     direct_at = forms.FloatField(
         label="Quote from", min_value=0.01, max_value=0.99, widget=forms.NumberInput(attrs={"step": "0.01"})
     )
@@ -129,11 +140,24 @@ class ChangeForm(forms.Form):
         initial=100,
         help_text="Besides the test questions. Nobody expects anything of these: you see what would be different.",
     )
+    answers = forms.IntegerField(
+        label="Answers to compare at most",
+        required=False,
+        min_value=1,
+        max_value=MAX_ANSWERS,
+        initial=ANSWERS_AT_ONCE,
+        help_text="For another version or other instructions, the model writes each of them twice, between customers' answers.",
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["draft"].choices = drafts()  # type: ignore[attr-defined]
-        self.initial = {**live_thresholds().as_json(), **self.initial}
+        names = [(found.name, f"{found.name} ({found.kind})") for found in changing.candidates()]
+        self.fields["version"].choices = [("", "–"), *names]  # type: ignore[attr-defined]
+        if not names:
+            self.fields["version"].help_text = "There is no other one here; the command addadapter brings a trained one."
+        own = {"instructions": runtime.company().instructions}
+        self.initial = {**live_thresholds().as_json(), **own, **self.initial}
 
     def thresholds(self) -> Thresholds | None:
         """None where they are the live ones. Raises InvalidInput when they do not rise."""

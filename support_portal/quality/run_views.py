@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from chatbot.errors import ChatbotError, NotFound
-from chatbot.quality import comparing, running, starting
+from chatbot.quality import changing, comparing, running, starting
 from chatbot.quality.models import QuestionResult, QuestionRun
 from chatbot.quality.outcomes import counts
 from support_portal.accounts.models import User
@@ -31,6 +31,15 @@ VERDICTS = {
     "unjudged": "Nothing expected",
 }
 
+FAILURES = {
+    "engine_busy": "The model had too much to do for customers. Go on later.",
+    "queue_long": "The model had too much to do for customers. Go on later.",
+    "engine_stopped": "The worker's model stopped. Go on when it runs again.",
+    "unknown_version": "The version was taken away while it was writing.",
+    "version_gone": "The files of this version are not here any more. Add the adapter again.",
+    "model_not_fetched": "No model is here yet: `manage.py fetchmodel` brings it.",
+}
+
 
 @requires("check_answers")
 @require_POST
@@ -46,14 +55,18 @@ def start(request: HttpRequest) -> HttpResponse:
 @requires("check_answers")
 @require_http_methods(["GET", "POST"])
 def changes(request: HttpRequest) -> HttpResponse:
-    form = ChangeForm(request.POST or None, initial={"draft": request.GET.get("draft", "")})
+    wanted = {name: request.GET[name] for name in ("draft", "version") if name in request.GET}
+    form = ChangeForm(request.POST or None, initial=wanted)
     if request.method == "POST" and form.is_valid():
         try:
             made = starting.start_what_if(
                 author=cast(User, request.user),
                 faq_id=int(form.cleaned_data["draft"]) if form.cleaned_data["draft"] else None,
                 thresholds=form.thresholds(),
+                version=form.cleaned_data["version"],
+                instructions=form.cleaned_data["instructions"],
                 messages=form.cleaned_data["messages"],
+                answers=form.cleaned_data["answers"] or starting.ANSWERS_AT_ONCE,
             )
             return redirect("quality:run", run_id=made.pk)
         except ChatbotError as error:
@@ -90,8 +103,8 @@ def stop(request: HttpRequest, *, run_id: UUID) -> HttpResponse:
 
 @requires("check_answers")
 @require_POST
-def full_answers(request: HttpRequest, *, run_id: UUID) -> HttpResponse:
-    starting.write_full_answers(_run(run_id).pk)
+def go_on(request: HttpRequest, *, run_id: UUID) -> HttpResponse:
+    starting.go_on(_run(run_id).pk, full_answers="full_answers" in request.POST)
     return redirect("quality:run", run_id=run_id)
 
 
@@ -103,9 +116,14 @@ def _run(run_id: UUID) -> QuestionRun:
 
 
 def _progress(found: QuestionRun) -> dict[str, Any]:
-    done = found.results.count()
-    percent = min(100, round(100 * done / found.total)) if found.total else 100
-    return {"run": found, "done": done, "percent": percent, "verdicts": _named(comparing.verdicts(found))}
+    """Of the questions decided, or where these are all there, of the answers written."""
+    done, total, what = found.results.count(), found.total, "questions"
+    if found.answers_total and found.is_active and done >= total:
+        done, total, what = changing.written(found).count(), found.answers_total, "answers, each written twice,"
+    percent = min(100, round(100 * done / total)) if total else 100
+    named = _named(comparing.verdicts(found)) if found.kind == QuestionRun.Kind.SUITE else []
+    failure = FAILURES.get(found.error, f"Something failed ({found.error}).") if found.error else ""
+    return {"run": found, "done": done, "total": total, "what": what, "percent": percent, "verdicts": named, "failure": failure}
 
 
 def _named(verdicts: dict[str, int]) -> list[tuple[str, str, int]]:
@@ -139,12 +157,23 @@ def _suite(request: HttpRequest, found: QuestionRun) -> dict[str, Any]:
 
 
 def _what_if(request: HttpRequest, found: QuestionRun) -> dict[str, Any]:
-    show = request.GET.get("show", "")
+    show, beside = request.GET.get("show", ""), comparing.beside(found)
     rows = found.results.select_related("question", "message__conversation")
     tally = counts(found.results.order_by().values_list("change", flat=True))
-    rows = rows.filter(change=show) if show in tally else rows.exclude(change=QuestionResult.Change.SAME)
+    rows = rows.filter(change=show) if show in tally else rows.exclude(change__in=["", QuestionResult.Change.SAME])
     page = Paginator(rows, PAGE_RESULTS).get_page(request.GET.get("page"))
-    return {"counts": tally, "page": page, "rows": list(page), "page_link": f"?show={show}&", "show": show, "show_link": "?show="}
+    return {
+        "counts": tally,
+        "page": page,
+        "rows": list(page),
+        "page_link": f"?show={show}&",
+        "show": show,
+        "show_link": "?show=",
+        "beside": beside,
+        "verdict_rows": [(label, *beside.verdicts[name]) for name, label in VERDICTS.items() if name in beside.verdicts],
+        "unwritten": changing.to_write(found).filter(change="").count(),
+        "more": starting.ANSWERS_AT_ONCE,
+    }
 
 
 def _other(value: str) -> QuestionRun | None:

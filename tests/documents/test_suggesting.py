@@ -43,7 +43,7 @@ def test_proven_pairs_become_drafts_that_say_where_they_come_from(upload: Upload
         ("How long are frames of steel covered?", "draft"),
         ("How long are batteries covered?", "draft"),
     ]
-    assert drafts[0].revisions.get().note == "drafted from warranty.md"
+    assert drafts[0].revisions.get().note == "drafted from warranty.md" and drafts[1].key == "how-long-are-batteries-covered"
 
 
 def test_what_is_asked_already_is_not_drafted_again(upload: Upload, words: WordEmbedder) -> None:

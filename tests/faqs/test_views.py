@@ -177,6 +177,13 @@ def test_publishing_and_archiving(editor: Client) -> None:
         assert faq.status == status
 
 
+def test_an_answer_that_is_too_long_stays_in_the_form_and_says_what_to_do(editor: Client) -> None:
+    long = "word " * 10_000
+    shown = editor.post("/faqs/add/", _typed(answer=long)).content.decode()
+    assert "at most 20000 characters; this one has 49999" in shown and "upload it as a document" in shown
+    assert long.strip() in shown and not Faq.objects.exists()
+
+
 def test_a_conflict_keeps_the_typed_text_and_says_who_was_quicker(editor: Client, omar: User) -> None:
     faq = _faq()
     authoring.edit_faq(

@@ -5,7 +5,7 @@ from django.db import IntegrityError, transaction
 
 from chatbot.errors import ChatbotError, Conflict, InvalidInput, NotFound
 from chatbot.knowledge import tasks
-from chatbot.knowledge.authoring import add_phrasing, archive_faq, create_faq, edit_faq, publish_faq, revert_faq
+from chatbot.knowledge.authoring import add_phrasing, archive_faq, change_of, create_faq, edit_faq, publish_faq, revert_faq
 from chatbot.knowledge.content import FaqText
 from chatbot.knowledge.models import Faq, FaqStatus
 from support_portal.accounts.models import User
@@ -81,6 +81,25 @@ def test_reverting_to_a_revision_that_never_was(faq: Faq, omar: User) -> None:
 def test_a_phrasing_is_added_once(faq: Faq, omar: User) -> None:
     assert add_phrasing(faq.pk, phrasing=" when  will it come ", author=omar).phrasings == ["delivery time", "when will it come"]
     assert add_phrasing(faq.pk, phrasing="when will it come", author=omar).revision == 2
+
+
+def test_a_phrasing_goes_to_the_translation_of_its_language(faq: Faq, omar: User) -> None:
+    chinese = create_faq(faq.key, locale="zh-hans", text=FaqText("多久？", "一至三天。"), author=omar, publish=True)
+    assert add_phrasing(faq.pk, phrasing="几天能到", locale="zh-hans", author=omar) == chinese
+    assert add_phrasing(chinese.pk, phrasing="how many days", locale="en-gb", author=omar) == faq
+    assert add_phrasing(faq.pk, phrasing="combien de jours", locale="fr", author=omar) == faq, "there is no French one"
+    faq.refresh_from_db()
+    assert faq.phrasings == ["delivery time", "how many days", "combien de jours"]
+
+
+def test_a_phrasing_can_wait_as_an_unpublished_change(faq: Faq, omar: User) -> None:
+    publish_faq(faq.pk, author=omar)
+    for phrasing in ("one way", "another way"):
+        add_phrasing(faq.pk, phrasing=phrasing, publish=False, author=omar)
+    faq.refresh_from_db()
+    change = change_of(faq)
+    assert faq.phrasings == ["delivery time"] and change is not None
+    assert change.phrasings == ["delivery time", "one way", "another way"]
 
 
 def test_an_empty_phrasing_is_refused(faq: Faq, omar: User) -> None:

@@ -52,7 +52,7 @@ def test_a_dry_run_writes_nothing(faqs: Path) -> None:
 def test_a_wrong_place_is_a_sentence(command: str, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="No such file or directory"):
         said(command, tmp_path / "nowhere" / "faqs.csv")
-    with pytest.raises(CommandError, match=r"\.jsonl or \.csv"):
+    with pytest.raises(CommandError, match=r"\.jsonl, \.csv or \.xlsx"):
         (tmp_path / "faqs.txt").write_text("")
         said(command, tmp_path / "faqs.txt")
 

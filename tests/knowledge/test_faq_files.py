@@ -1,9 +1,13 @@
+import io
 import json
+from dataclasses import replace
 
+import openpyxl
 import pytest
 
 from chatbot.errors import InvalidInput
 from chatbot.knowledge.faq_files import MAX_FILE_BYTES, FileIssue, Format, Record, format_of, read_records, write_records
+from tests.documents.files import xlsx_of
 
 HEADER = "key,locale,category,question,phrasings,answer\n"
 
@@ -119,11 +123,30 @@ def test_no_cell_can_be_a_formula_and_all_come_back(cell: str) -> None:
     assert record(data.decode(), format="csv").answer == cell
 
 
+def test_no_cell_of_a_sheet_is_a_formula_and_no_text_too_long_for_one() -> None:
+    given = Record(line=0, key="a", locale="en", category="@x", question="=1+1", phrasings=("+65",), answer='=cmd|"/c calc"!A1')
+    book = openpyxl.load_workbook(io.BytesIO(b"".join(write_records([given], format="xlsx", with_status=False))))
+    cells = [cell for row in book.worksheets[0].iter_rows() for cell in row]
+    assert {cell.data_type for cell in cells} == {"s"} and not [c for c in cells if str(c.value).startswith(("=", "+", "@"))]
+    wordy = replace(given, phrasings=("x" * 499,) * 70)
+    with pytest.raises(InvalidInput, match="phrasings of a have more than 32,767"):
+        list(write_records([wordy], format="xlsx", with_status=False))
+
+
+def test_rows_of_a_sheet_are_counted_whatever_their_cells_hold() -> None:
+    """The second FAQ's answer, its row's last cell, is empty; the row above has three lines of phrasings."""
+    rows = [["key", "locale", "question", "phrasings", "answer"], ["a", "en", "Q?", "one\ntwo\nthree", "A."], ["b", "en", "Q?"]]
+    found = list(read_records(xlsx_of(rows), format="xlsx"))
+    assert [(each.line, getattr(each, "answer", "?")) for each in found] == [(2, "A."), (3, "")]
+    broken = issue(b"PK\x03\x04 broken", format="xlsx")
+    assert str(broken).startswith("file: ") and "cannot be unpacked" in broken.message
+
+
 def test_a_formula_from_elsewhere_is_text() -> None:
     assert record(HEADER + "a,en,,=1+1,,A.\n", format="csv").question == "=1+1"
 
 
-@pytest.mark.parametrize("format", ["jsonl", "csv"])
+@pytest.mark.parametrize("format", ["jsonl", "csv", "xlsx"])
 def test_what_is_written_is_read_back(format: Format) -> None:
     given = Record(
         line=0,
@@ -145,12 +168,12 @@ def test_unknown_fields_can_be_passed_over() -> None:
     assert isinstance(found, Record)
 
 
-@pytest.mark.parametrize(("name", "format"), [("a.jsonl", "jsonl"), ("A.CSV", "csv")])
+@pytest.mark.parametrize(("name", "format"), [("a.jsonl", "jsonl"), ("A.CSV", "csv"), ("a.Xlsx", "xlsx")])
 def test_the_name_tells_the_format(name: str, format: str) -> None:
     assert format_of(name) == format
 
 
-@pytest.mark.parametrize("name", ["faqs.xlsx", "faqs", ""])
+@pytest.mark.parametrize("name", ["faqs.xls", "faqs", ""])
 def test_other_formats_are_refused(name: str) -> None:
-    with pytest.raises(InvalidInput, match=r"\.jsonl or \.csv"):
+    with pytest.raises(InvalidInput, match=r"\.jsonl, \.csv or \.xlsx"):
         format_of(name)

@@ -11,6 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from chatbot import runtime
+from chatbot.engine.fake import ScriptedAnswer, ScriptedEngine
 from chatbot.knowledge.embedding import default_embedder
 from chatbot.knowledge.importing import import_faqs
 from chatbot.knowledge.indexing import refresh_index
@@ -53,6 +54,7 @@ def shop(tmp_path: Path) -> Path:
 
 
 def said(*arguments: Any, **options: Any) -> str:
+    runtime._engine = None  # each run is a process of its own
     out = io.StringIO()
     call_command("evaluateanswers", *arguments, stdout=out, stderr=io.StringIO(), **options)
     return out.getvalue()
@@ -77,6 +79,18 @@ def test_a_scratch_knowledge_needs_no_database(questions: Path, shop: Path, tmp_
     assert found[3]["locale"] == "en"
     assert [turn["role"] for turn in found[4]["history"]] == ["user", "assistant"]
     assert "answered right:" in printed and "decision direct" in printed and "locale zh-hans" in printed
+
+
+def test_composing_shows_more_of_the_model_and_its_quotes(
+    questions: Path, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ScriptedEngine, "_scripted", lambda *_: ScriptedAnswer(("Send it back within 30 days [1].",), 0.0))
+    out = tmp_path / "answers.jsonl"
+    said(questions, "--compose", out=out, knowledge=shop, limit=1)
+    first = lines(out)[0]
+    assert (first["decision"], first["answer"]) == ("compose", "Send it back within 30 days [1].")
+    assert first["citations"][0]["quotes"] == ["Send it back within **30 days**."]
+    assert first["sources"][0].startswith("How do I return an item?\n")
 
 
 def test_the_summary_is_machine_readable(questions: Path, shop: Path, tmp_path: Path) -> None:

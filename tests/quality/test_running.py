@@ -144,6 +144,15 @@ def engine_was_asked(engine: ScriptedEngine) -> bool:
     return engine.stats().tokens_total > 0
 
 
+def test_a_first_draft_is_tried_on_an_empty_knowledge_base(db: None, engine: ScriptedEngine) -> None:
+    refresh_index(embedder=default_embedder())
+    text = FaqText("Do you sell gift vouchers?", "Yes, from S$20.", phrasings=["gift voucher", "gift card"])
+    draft = authoring.create_faq("vouchers", locale="en", text=text, author=None)
+    suite.add_question(Asked("Do you sell gift vouchers?", expected="vouchers"), author=None)
+    (row,) = _what_if(faq_id=draft.pk).results.all()
+    assert row.before and (row.before["decision"], row.before["keys"], row.keys) == ("handoff", [], ["vouchers"])
+
+
 def test_what_if_shows_a_changed_text_of_a_published_faq(questions: None, engine: ScriptedEngine) -> None:
     hours = Faq.objects.get(key="hours")
     words = FaqText("When are the stores open?", "Only on Mondays.", phrasings=hours.phrasings, category=hours.category)
@@ -179,7 +188,7 @@ def test_full_answers_are_written_on_demand(questions: None, engine: ScriptedEng
     authoring.archive_faq(hours.pk, author=None)
     refresh_index(embedder=default_embedder())
     run = _what_if(faq_id=hours.pk)
-    starting.write_full_answers(run.pk)
+    starting.go_on(run.pk, full_answers=True)
     running.execute(run.pk, workers=1)
     run.refresh_from_db()
     row = run.results.get(question__text="When are the stores open?")

@@ -14,7 +14,8 @@ from chatbot.knowledge import authoring
 from chatbot.knowledge.content import FaqText
 from chatbot.knowledge.embedding import default_embedder
 from chatbot.knowledge.models import Faq
-from chatbot.quality import gathering, running, tasks, trials
+from chatbot.quality import gathering, running, suite, tasks, trials
+from chatbot.quality.asked import Asked
 from chatbot.quality.models import Gap, QuestionRun, TestQuestion
 from support_portal.accounts.models import User
 from tests.quality.test_gaps import VOUCHERS, said
@@ -166,11 +167,24 @@ def test_what_would_change_shows_fixed_and_broken(editor: Client, questions: Non
     running.execute(QuestionRun.objects.get().pk, workers=1)
     page = editor.get(url).content.decode()
     assert "Only on Mondays." in page and "Other answer" in page and "Write the answers" in page
-    editor.post(f"{url}answers/")
-    assert QuestionRun.objects.get().status == "waiting"
+    editor.post(f"{url}go-on/", {"full_answers": "1"})
+    assert QuestionRun.objects.get().status == "waiting" and QuestionRun.objects.get().full_answers
     for typed, told in (({"draft": ""}, "nothing would change"), ({"draft": "", "compose_at": "0.95"}, "must rise")):
         page = editor.post("/faqs/changes/", {**limits, "messages": "0", **typed}).content.decode()
         assert told in page
+
+
+def test_what_other_instructions_would_change(editor: Client, questions: None, engine: ScriptedEngine) -> None:
+    suite.add_question(Asked("什么时候开门？", locale="zh-hans", expected="hours"), author=None)
+    typed = {"direct_at": "0.9", "compose_at": "0.65", "clarify_at": "0.2", "messages": "0", "instructions": f"Be short. {XSS}"}
+    engine.enqueue(["门店每天 10:00 到 20:00 营业 [1]。"])
+    engine.enqueue(["每天 10:00 到 18:00 [1]。"])
+    url = editor.post("/faqs/changes/", typed)["Location"]
+    running.execute(QuestionRun.objects.get().pk, workers=1)
+    page = editor.get(url).content.decode()
+    assert "Be short." in page and XSS not in page and "1 answer written both ways" in page
+    assert "门店每天" in page and "Median time of a written answer" in page
+    assert editor.get(f"{url}progress/").json()["done"]
 
 
 def test_gaps_are_listed_decided_and_drafted(editor: Client, erin: User, shop: None, alice: Customer, at_once: list[str]) -> None:

@@ -11,6 +11,8 @@ _ITEM = re.compile(r"\s*(?:[-*•◦▪·–]|\d{1,3}[.)]|[a-z][.)])\s+(?=\S)")
 _RULE = re.compile(r"\s*([=\-~_*])\1{2,}\s*\Z")
 _END = re.compile(r"[.!?。！？:：;,]\s*\Z")
 _NUMBERED = re.compile(r"\s*(\d{1,2}(?:\.\d{1,2})*)\.?\s+\S")
+# A clause of a contract, "6.2 Excluded are ...": a paragraph of its own, whether an empty line stands before it or not.
+_CLAUSE = re.compile(r"\s*\d{1,2}(?:\.\d{1,2})+\.?\s+\S")
 _MAX_TITLE_CHARS = 80
 
 
@@ -28,12 +30,18 @@ def _read_group(lines: list[str], writer: Writer) -> None:
     elif len(lines) == 1 and _is_title(lines[0]):
         writer.add("heading", lines[0], level=_level(lines[0]))
         return
+    elif len(lines) >= 2 and _is_title(lines[0]) and _numbers(lines[0], lines[1]):
+        writer.add("heading", lines[0], level=_level(lines[0]))
+        lines = lines[1:]
     paragraph: list[str] = []
     kind = "paragraph"
     for line in lines:
         if _RULE.match(line):
             continue
-        if marker := _ITEM.match(line):
+        if _CLAUSE.match(line):
+            writer.add("item" if kind == "item" else "paragraph", " ".join(paragraph))
+            paragraph, kind = [line], "paragraph"
+        elif marker := _ITEM.match(line):
             writer.add("item" if kind == "item" else "paragraph", " ".join(paragraph))
             paragraph, kind = [line[marker.end() :]], "item"
         else:
@@ -50,6 +58,12 @@ def _is_title(line: str) -> bool:
         and any(c.isalpha() for c in bare)
         and not re.match(r"[-*•]", bare)
     )
+
+
+def _numbers(title: str, line: str) -> bool:
+    """Whether a line is the first clause under a numbered title: "6. Withdrawal", "6.1 The buyer may ..."."""
+    numbered = _NUMBERED.match(title)
+    return bool(numbered and re.match(rf"\s*{re.escape(numbered[1])}\.\d", line))
 
 
 def _level(line: str) -> int:

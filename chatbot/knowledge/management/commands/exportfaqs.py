@@ -1,4 +1,4 @@
-"""manage.py exportfaqs FILE: write all FAQs as JSONL or CSV."""
+"""manage.py exportfaqs FILE: write all FAQs as JSONL, CSV or XLSX."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chatbot.knowledge.importing import export_faqs
 
 
 class Command(BaseCommand):
-    help = "Export all FAQs to a JSONL or CSV file. Importing it again changes nothing."
+    help = "Export all FAQs to a JSONL, CSV or XLSX file. Importing it again changes nothing."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path)

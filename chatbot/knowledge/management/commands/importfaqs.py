@@ -1,4 +1,4 @@
-"""manage.py importfaqs FILE: bring FAQs in from JSONL or CSV, all or nothing, and make them answer."""
+"""manage.py importfaqs FILE: bring FAQs in from JSONL, CSV or XLSX, all or nothing, and make them answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chatbot.knowledge.indexing import refresh_index
 
 
 class Command(BaseCommand):
-    help = "Import FAQs from a JSONL or CSV file. One bad line, and nothing is written."
+    help = "Import FAQs from a JSONL, CSV or XLSX file. One bad line, and nothing is written."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path)

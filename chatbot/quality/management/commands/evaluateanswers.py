@@ -25,7 +25,7 @@ from chatbot.quality import scratch
 from chatbot.quality.asked import Asked, read_asked
 from chatbot.quality.judging import judged_line, summary, table
 from chatbot.quality.several import in_order
-from chatbot.quality.trying import PATIENT_DEADLINE_S, try_question
+from chatbot.quality.trying import try_patiently
 
 
 class Command(BaseCommand):
@@ -41,6 +41,9 @@ class Command(BaseCommand):
         parser.add_argument("--knowledge", type=Path, help="a FAQ file (JSONL or CSV) instead of the live knowledge")
         parser.add_argument("--limit", type=int, help="only the first N questions")
         parser.add_argument("--workers", type=int, default=settings.MODEL_MAX_RUNNING, help="questions at once (%(default)s)")
+        parser.add_argument(
+            "--compose", action="store_true", help="let the model write also what would be quoted, to try the checks"
+        )
         parser.add_argument("--resume", action="store_true", help="keep the lines --out has already and go on after them")
         parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
 
@@ -55,13 +58,21 @@ class Command(BaseCommand):
         begun = time.monotonic()
         try:
             with out.open("a" if done else "w", encoding="utf-8") as stream:
-                answers = _answers(asked[len(done) :], search=search, engine=engine, workers=max(1, options["workers"]))
+                answers = _answers(
+                    asked[len(done) :],
+                    search=search,
+                    engine=engine,
+                    workers=max(1, options["workers"]),
+                    may_quote=not options["compose"],
+                )
                 for line in tqdm(answers, total=len(asked) - len(done), desc="answering", unit=" questions", disable=None):
                     stream.write(json.dumps(line, ensure_ascii=False) + "\n")
                     stream.flush()
                     done.append(line)
         except OSError as error:
             raise CommandError(f"{out}: {error.strerror}") from error
+        except EngineError as error:
+            raise CommandError(f"The model stopped answering ({error.code}); --resume goes on after what {out} has.") from error
         finally:
             engine.stop()
         figures = summary([judged_line(line, judged=one.judged) for line, one in zip(done, asked, strict=True)])
@@ -90,9 +101,9 @@ class Command(BaseCommand):
             return scratch.of_entries(entries, embedder=default_embedder(), progress=bar.update).search
 
 
-def _answers(asked: list[Asked], *, search: Search, engine: Engine, workers: int) -> Iterator[dict[str, Any]]:
+def _answers(asked: list[Asked], *, search: Search, engine: Engine, workers: int, may_quote: bool) -> Iterator[dict[str, Any]]:
     def one(question: Asked) -> dict[str, Any]:
-        return try_question(question, search=search, engine=engine, deadline_s=PATIENT_DEADLINE_S).as_line()
+        return try_patiently(question, search=search, engine=engine, may_quote=may_quote).as_line()
 
     return in_order(one, asked, workers=workers)
 

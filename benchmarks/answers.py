@@ -6,9 +6,10 @@
 Shares no line with the check that the product makes before it shows a sentence, so that one can catch the other's mistakes.
 For every composed answer it takes numbers with what they count (money, per cent, times, days, sizes), links, addresses,
 telephone numbers, codes, weekdays, months and names, and looks for each in the sources and in what the customer said; links and
-addresses must come from a source. Sentences that the product withheld are judged too: those in which this script finds no fault
-were perhaps withheld in vain, unless the fault is of another kind than a fact. Prints the sentences with faults, a table and one
-JSON line; exits with 1 when a shown answer has a fault.
+addresses must come from a source. Sentences that the product withheld are judged too: one in which this script finds no fault,
+that asks and declines nothing, and most of whose words the sources have, counts as useful and withheld in vain. So does an answer
+that was replaced by its source's text on account of such a sentence. Prints the sentences, a table and one JSON line; exits with
+1 when a shown answer has a fault.
 """
 
 # ruff: noqa: SIM905 (lists of words)
@@ -58,6 +59,11 @@ NAME = re.compile(r"(?<=[a-z0-9,;)] )[A-Z][A-Za-z]{2,}|\b[a-z]*[A-Z][a-z]+[A-Z]\
 LATIN_IN_HAN = re.compile(r"[A-Za-z]{3,}")
 NOT_NAMES = {"faq", "faqs", "www", "https", "http", "mailto", "example", "com"}
 HAN_TEXT = re.compile("[\u4e00-\u9fff]")
+REFUSES = re.compile(r"NO[ _-]?ANSWER|can(?:no|')t (?:help|answer)|not (?:mentioned|specified|stated)|无法|没有提", re.I)
+# Of a useful sentence's words, the share that the sources have.
+MOST = 0.6
+# Faults for which the product shows the source's own text instead of the whole answer.
+GIVEN_UP = {"fact", "misplaced", "commitment", "name"}
 
 
 @dataclass
@@ -69,6 +75,10 @@ class Count:
     answers_with_faults: int = 0
     withheld: int = 0
     withheld_with_faults: int = 0
+    written: int = 0
+    useful_withheld: int = 0
+    replaced: int = 0
+    replaced_in_vain: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
 
@@ -132,6 +142,7 @@ class Known:
         self.numbers: dict[str, set[str]] = {}
         for value, counts in numbers(self.all):
             self.numbers.setdefault(value, set()).add(counts)
+        self.asked = set(re.findall(r"[a-z]{4,}", " ".join(said).lower()))
         self.letters = re.sub(r"[^a-z0-9]", "", self.lower)
         self.digits = re.sub(r"\D", "", self.all)
         self.days = set(days(self.all))
@@ -218,6 +229,25 @@ def sentences_of(answer: str) -> list[str]:
     return [part for part in parts if part.strip() and not re.fullmatch(r"\s*\d{1,2}[.)]\s*", part)]
 
 
+def is_useful(sentence: str, known: Known) -> bool:
+    """Whether a sentence without a faulty fact tells the customer something of the sources. A translation always does."""
+    text = plain(sentence).strip()
+    if text.endswith(("?", "？")) or REFUSES.search(text):
+        return False
+    if bool(HAN_TEXT.search(text)) != bool(HAN_TEXT.search(known.sources)):
+        return True
+    if HAN_TEXT.search(text):
+        pairs = {text[start : start + 2] for start in range(len(text) - 1) if HAN_TEXT.match(text[start + 1])}
+        return sum(pair in known.sources for pair in pairs) >= MOST * max(len(pairs), 1)
+    words = [word for word in re.findall(r"[a-z]{4,}", text.lower()) if word not in known.asked]
+    return bool(words) and sum(word[:5] in known.sources.lower() for word in words) >= MOST * len(words)
+
+
+def replaced(withheld: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the product gave the model's answer up for the source's own text."""
+    return any(reason.split(":")[0] in GIVEN_UP for item in withheld for reason in item["reasons"])
+
+
 def judge(lines: Iterable[Mapping[str, Any]], *, company: Sequence[str] = ()) -> tuple[Count, list[dict[str, Any]]]:
     """Count over the composed answers; returns also each sentence with a fault."""
     count, bad = Count(), []
@@ -227,24 +257,32 @@ def judge(lines: Iterable[Mapping[str, Any]], *, company: Sequence[str] = ()) ->
         said = [line["text"], *(turn["text"] for turn in line.get("history") or [] if turn.get("role") == "user"), *company]
         known = Known(line["sources"], said=said)
         count.answers += 1
-        faulty = False
+        withheld = line.get("withheld") or []
+        given_up = replaced(withheld)
+        count.replaced += given_up
+        faulty = useful_lost = False
         for sentence in sentences_of(line["answer"]):
             checked = list(facts_of(sentence, known))
             missing = [fact for fact, stands in checked if not stands]
             count.sentences += 1
+            count.written += not given_up
             count.facts += len(checked)
             count.faults += len(missing)
             faulty = faulty or bool(missing)
             if missing:
                 bad.append({"question": line["text"], "sentence": sentence.strip(), "facts": missing, "shown": True})
         count.answers_with_faults += faulty
-        for item in line.get("withheld") or []:
+        for item in withheld:
             missing = [fact for fact, stands in facts_of(item["sentence"], known) if not stands]
+            useful = not missing and is_useful(item["sentence"], known)
+            count.useful_withheld += useful
+            useful_lost = useful_lost or useful
             count.withheld += 1
             count.withheld_with_faults += bool(missing)
             count.reasons.update({reason.split(":")[0] for reason in item["reasons"]})
-            if not missing:
+            if useful:
                 bad.append({"question": line["text"], "sentence": item["sentence"], "facts": item["reasons"], "shown": False})
+        count.replaced_in_vain += given_up and useful_lost
     return count, bad
 
 
@@ -259,7 +297,9 @@ def main() -> int:
     for item in bad[: options.show]:
         label = "SHOWN, no source has" if item["shown"] else "withheld for"
         print(f"{label} {', '.join(item['facts'])}\n    {item['question'][:100]}\n    -> {item['sentence'][:300]}")
-    kept = count.sentences / max(count.sentences + count.withheld - count.withheld_with_faults, 1)
+    kept = count.written / max(count.written + count.useful_withheld, 1)
+    answers = count.answers - count.replaced
+    kept_answers = answers / max(answers + count.replaced_in_vain, 1)
     figures = {
         "composed_answers": count.answers,
         "sentences": count.sentences,
@@ -267,8 +307,12 @@ def main() -> int:
         "facts_without_source": count.faults,
         "answers_with_such_a_fact": count.answers_with_faults,
         "withheld_sentences": count.withheld,
-        "withheld_without_a_fact_fault": count.withheld - count.withheld_with_faults,
-        "kept_share_at_least": round(kept, 4),
+        "withheld_with_a_fact_fault": count.withheld_with_faults,
+        "withheld_though_useful": count.useful_withheld,
+        "answers_replaced_by_their_source": count.replaced,
+        "of_these_in_vain": count.replaced_in_vain,
+        "useful_sentences_kept": round(kept, 4),
+        "useful_answers_kept": round(kept_answers, 4),
     }
     for name, value in figures.items():
         print(f"{name.replace('_', ' '):32} {value}")

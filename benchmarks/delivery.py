@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.faults.customer import Customer, visitor_cookie  # noqa: E402
-from tests.stack import SENTENCES, TWO_QUESTIONS, Stack, running_stack  # noqa: E402
+from tests.stack import SENTENCES, SEVERAL_QUESTIONS, Stack, running_stack  # noqa: E402
 
 
 async def measure(stack: Stack, *, chats: int, rounds: int) -> dict[str, float]:
@@ -53,7 +53,7 @@ async def one_answer(customer: Customer) -> tuple[float, list[float]]:
     before = len(customer.progress)
     offset_ms = time.time() * 1000 - time.monotonic() * 1000
     sent = time.monotonic()
-    client_id = await customer.ask(TWO_QUESTIONS)
+    client_id = await customer.ask(SEVERAL_QUESTIONS)
     await customer.until_answered(client_id, timeout_s=120)
     frames = customer.progress[before:]
     return (frames[0][3] - sent) * 1000, [at * 1000 + offset_ms - sent_at_ms for _, _, _, at, sent_at_ms in frames]

@@ -21,6 +21,10 @@ class Question:
     history: earlier turns, oldest first, without this message; assistant turns as Markdown.
     conversation: whose prefix the engine may reuse.
     deadline_s: seconds until the answer must have ended, counted from the call of `answer`.
+    patient: nobody waits, so a long queue is no reason to answer without the model.
+    second_look: whether the model judges what the search is not sure of. may_quote: whether a published text may stand as the
+    answer; without it the model writes where it can, to try the checks on more of its sentences.
+    version: which of the engine's versions writes; empty for the live one.
     """
 
     text: str
@@ -29,6 +33,10 @@ class Question:
     history: tuple[Turn, ...] = ()
     conversation: str = ""
     deadline_s: float = 60.0
+    patient: bool = False
+    second_look: bool = False
+    may_quote: bool = True
+    version: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,27 +7,22 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import uuid4
 
 from chatbot.answering.answers import Match, Progress, Question, Waiting
+from chatbot.answering.asking import Patience, TooLong, output_of, pieces_of, submit
 from chatbot.answering.grounding import Checker, cited_numbers, renumber
 from chatbot.answering.language import detect, same_language
 from chatbot.answering.prompting import MAX_NEW_TOKENS, MAX_PASSAGES, RULES, Passage, compose_messages
 from chatbot.answering.sentences import SentenceStream
-from chatbot.answering.waiting import Place, line
-from chatbot.engine.requests import Engine, EngineBusy, GenerationHandle, GenerationOutput, GenerationRequest
+from chatbot.answering.waiting import line
+from chatbot.engine.requests import ChatMessage, Engine, GenerationHandle, GenerationOutput, GenerationRequest
 
 # Short answers are read; a small model that goes on has begun to copy.
 MAX_SENTENCES = 6
-_POLL_S = 0.1
-_NOTICE_S = 1.0
-# A refused request asks again at least this often, whatever the engine has guessed: a place may be free sooner.
-_RETRY_S = 1.0
-# How long after its deadline or a cancel the engine may take to say so before it is taken for dead.
-_GRACE_S = 5.0
 _LABEL = re.compile(r"^\s*(?:answer|response|reply|回答|答案|答|回复)\s*[:：]\s*", re.I)
 # Under this many letters a sentence's language is a guess.
 _MIN_LETTERS = 24
@@ -37,18 +32,6 @@ _MARKS_FIRST = re.compile(r"\A(\s*(?:[-*]\s+)?)((?:\[\d{1,2}\]\s*)+)(\S.*?)([.!?
 _END = re.compile(r"[.!。！]?\s*\Z")
 
 Outcome = Literal["written", "no_answer", "withheld", "cancelled", "failed", "queue_long"]
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a busy model is worth waiting for, in seconds. refused_s: while it takes no request; begin_s: in its queue."""
-
-    refused_s: float
-    begin_s: float
-
-
-class TooLong:
-    """The model has not begun within the caller's patience, and others are still ahead."""
 
 
 @dataclass
@@ -131,6 +114,8 @@ class Composed:
     output: GenerationOutput
     first_text_at: float | None
     support: list[dict[str, Any]] = field(default_factory=list)
+    # What the model was given.
+    prompt: tuple[ChatMessage, ...] = ()
 
     def quotes_of(self, number: int) -> tuple[str, ...]:
         return tuple(dict.fromkeys(item["quote"] for item in self.support if item["citation"] == number and item["quote"]))
@@ -156,16 +141,17 @@ def compose(
     matches = matches[:MAX_PASSAGES]
     request = replace(_request(question, matches=matches, language=language, engine=engine), max_new_tokens=max_new_tokens)
     with line.join(engine) as place:
-        handle = yield from _submit(
+        handle = yield from submit(
             request, engine=engine, place=place, should_stop=should_stop, deadline_at=deadline_at, patience=patience
         )
         if handle is None:
             yield Composed("cancelled", "", {}, [], GenerationOutput(text="", finish_reason="cancelled"), None)
             return
-        pieces = _pieces(
+        pieces = pieces_of(
             handle, place=place, should_stop=should_stop, deadline_at=deadline_at, begin_by=time.monotonic() + patience.begin_s
         )
-        yield from _checked(pieces, handle=handle, question=question, matches=matches, language=language)
+        for step in _checked(pieces, handle=handle, question=question, matches=matches, language=language):
+            yield replace(step, prompt=tuple(request.messages)) if isinstance(step, Composed) else step
 
 
 def _checked(
@@ -177,16 +163,7 @@ def _checked(
     language: str,
 ) -> Iterator[Progress | Waiting | Composed]:
     """Show the model's text sentence by sentence, as far as each can be verified."""
-    customer = [question.text, *(turn.text for turn in question.history if turn.role == "user")]
-    checker = Checker(
-        [f"{match.question}\n{match.answer}" for match in matches],
-        customer=customer,
-        rules=RULES,
-        same_language=any(same_language(match.locale, language) for match in matches),
-        asked=question.text,
-        names=[question.company.name, question.company.text("bot_name", locale=language)],
-        language=language,
-    )
+    checker = _checker(question, matches=matches, language=language)
     draft = Draft(checker=checker, language=language)
     stream = SentenceStream()
     first_text_at = None
@@ -204,9 +181,39 @@ def _checked(
         if draft.ended:
             handle.cancel()
             break
-    output = _output(handle)
+    output = output_of(handle)
     _finish(draft, stream, output=output, passages=len(matches))
     yield _composed(draft, matches=matches, output=output, first_text_at=first_text_at)
+
+
+def request_for(question: Question, *, matches: Sequence[Match], language: str, engine: Engine) -> GenerationRequest:
+    """The request that `compose` makes, for who submits it otherwise (an agent's draft) and checks it with `check_whole`."""
+    return _request(question, matches=matches[:MAX_PASSAGES], language=language, engine=engine)
+
+
+def check_whole(output: GenerationOutput, *, question: Question, matches: Sequence[Match], language: str) -> Composed:
+    """Verify an answer that is written already, as `compose` verifies one that is being written."""
+    matches = matches[:MAX_PASSAGES]
+    draft = Draft(checker=_checker(question, matches=matches, language=language), language=language)
+    stream = SentenceStream()
+    for sentence in stream.push(output.text):
+        if not draft.ended:
+            draft.add(sentence, passages=len(matches))
+    _finish(draft, stream, output=output, passages=len(matches))
+    return _composed(draft, matches=matches, output=output, first_text_at=None)
+
+
+def _checker(question: Question, *, matches: Sequence[Match], language: str) -> Checker:
+    customer = [question.text, *(turn.text for turn in question.history if turn.role == "user")]
+    return Checker(
+        [f"{match.question}\n{match.answer}" for match in matches],
+        customer=customer,
+        rules=f"{RULES}\n{question.company.instructions}",
+        same_language=any(same_language(match.locale, language) for match in matches),
+        asked=question.text,
+        names=[question.company.name, question.company.text("bot_name", locale=language)],
+        language=language,
+    )
 
 
 def _request(question: Question, *, matches: Sequence[Match], language: str, engine: Engine) -> GenerationRequest:
@@ -217,80 +224,15 @@ def _request(question: Question, *, matches: Sequence[Match], language: str, eng
         history=question.history,
         company=question.company.text("name", locale="en"),
         bot_name=question.company.text("bot_name", locale="en"),
+        instructions=question.company.instructions,
         count_tokens=engine.count_tokens,
     )
     return GenerationRequest(
         request_id=uuid4().hex,
         messages=messages,
         conversation=question.conversation,
+        version=question.version,
     )
-
-
-def _submit(
-    request: GenerationRequest,
-    *,
-    engine: Engine,
-    place: Place,
-    should_stop: Callable[[], bool],
-    deadline_at: float,
-    patience: Patience,
-) -> Generator[Waiting, None, GenerationHandle | None]:
-    """Hand the request over; while the engine is full, wait in line as long as patience lasts. None: the customer stopped.
-
-    Raises EngineBusy when patience is at its end.
-    """
-    give_up_at = time.monotonic() + patience.refused_s
-    while True:
-        try:
-            handle = engine.submit(replace(request, deadline_s=max(deadline_at - time.monotonic(), 0.1)))
-            place.accepted()
-            return handle
-        except EngineBusy as busy:
-            if time.monotonic() >= give_up_at:
-                raise
-            retry_at = time.monotonic() + min(busy.retry_after_s, _RETRY_S)
-        yield Waiting(place.ahead(refused=True))
-        while not place.may_ask_again() or time.monotonic() < retry_at:
-            if should_stop():
-                return None
-            if time.monotonic() >= give_up_at:
-                break
-            time.sleep(_POLL_S)
-
-
-def _pieces(
-    handle: GenerationHandle, *, place: Place, should_stop: Callable[[], bool], deadline_at: float, begin_by: float
-) -> Iterator[str | Waiting | TooLong]:
-    """Yield the model's text, and while there is none, once a second, how many answers are ahead."""
-    noticed_at = time.monotonic() if not place.ahead() else 0.0
-    while (piece := handle.next_piece(timeout_s=_POLL_S)) is not None:
-        now = time.monotonic()
-        if piece:
-            place.leave()
-            yield piece
-        elif place.held and now - noticed_at >= _NOTICE_S:
-            noticed_at = now
-            yield Waiting(place.ahead())
-        if handle.cancelled:
-            continue
-        if should_stop() or now > deadline_at + _GRACE_S:
-            handle.cancel()
-            return
-        if now > begin_by and place.held and place.ahead():
-            handle.cancel()
-            yield TooLong()
-            return
-
-
-def _output(handle: GenerationHandle) -> GenerationOutput:
-    """Wait for the engine's account, but not for ever: a dead engine must not hold the customer's answer."""
-    until = time.monotonic() + _GRACE_S
-    while handle.next_piece(timeout_s=_POLL_S) is not None:
-        if time.monotonic() > until:
-            return GenerationOutput(
-                text="", finish_reason="cancelled" if handle.cancelled else "error", error_code="engine_silent"
-            )
-    return handle.output
 
 
 def _finish(draft: Draft, stream: SentenceStream, *, output: GenerationOutput, passages: int) -> None:

@@ -21,7 +21,8 @@ def _alternatives(words: Iterable[str]) -> str:
 NUMBER = r"(?<!\d)(?<!\d[.,])(?:\d{1,3}(?: \d{3})+(?![\d.,]*\d)|\d+(?:[.,'’]\d+)*)"
 _RANGE = r"\s?(?:-|–|—|~|to|and|or|bis|a|à|至|到|или|から)\s?"
 _LOW = rf"(?:(?P<low>{NUMBER}){_RANGE})?"
-_CURRENCY = _alternatives(CURRENCIES)
+# A country's letters before a dollar sign belong to it, known or not: S$, NT$, J$.
+_CURRENCY = rf"(?:[a-z]{{1,3}}\$|{_alternatives(CURRENCIES)})"
 _UNIT = rf"(?:(?:full|business|working|work|calendar|consecutive)[\s-]+)?(?:{_alternatives(UNITS)})"
 _MONTH = _alternatives(MONTHS)
 _TLD = "|".join(sorted(TOP_LEVEL_DOMAINS, key=len, reverse=True))

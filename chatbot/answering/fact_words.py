@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 # Written form -> ISO code; "/" where the sign stands for several.
+_DOLLARS = "USD/CAD/AUD/SGD/HKD/NZD/TWD/MXN"
 CURRENCIES: dict[str, str] = {
-    "$": "USD/CAD/AUD/SGD/HKD", "us$": "USD", "ca$": "CAD", "c$": "CAD", "a$": "AUD", "hk$": "HKD", "€": "EUR", "£": "GBP",
-    "¥": "CNY/JPY", "₹": "INR", "₩": "KRW", "₽": "RUB", "zł": "PLN", "kč": "CZK", "kr": "SEK/NOK/DKK",
-    **{code.lower(): code for code in "USD EUR GBP CNY JPY INR KRW RUB PLN CZK SEK NOK DKK CHF CAD AUD SGD HKD NZD BRL MXN TRY AED".split()},
-    "rmb": "CNY", "dollars": "USD/CAD/AUD/SGD/HKD", "dollar": "USD/CAD/AUD/SGD/HKD", "dólares": "USD/CAD/AUD/SGD/HKD", "euros": "EUR",
+    "$": _DOLLARS, "us$": "USD", "ca$": "CAD", "c$": "CAD", "a$": "AUD", "au$": "AUD", "hk$": "HKD", "s$": "SGD", "sg$": "SGD",
+    "nz$": "NZD", "nt$": "TWD", "mx$": "MXN", "r$": "BRL", "€": "EUR", "£": "GBP", "¥": "CNY/JPY", "rmb¥": "CNY", "₹": "INR", "₩": "KRW",
+    "₽": "RUB", "฿": "THB", "₫": "VND", "₱": "PHP", "₪": "ILS", "₺": "TRY", "₴": "UAH", "zł": "PLN", "kč": "CZK", "kr": "SEK/NOK/DKK",
+    "kr.": "SEK/NOK/DKK", "rs": "INR/PKR/LKR", "rs.": "INR/PKR/LKR", "rp": "IDR", "rp.": "IDR", "rm": "MYR", "fr.": "CHF",
+    **{code.lower(): code for code in ("USD EUR GBP CNY JPY INR KRW RUB PLN CZK SEK NOK DKK CHF CAD AUD SGD HKD NZD BRL MXN AED "
+                                       "TWD THB VND PHP MYR IDR ILS UAH ZAR HUF RON BGN SAR QAR KWD EGP NGN KES").split()},
+    "rmb": "CNY", "dollars": _DOLLARS, "dollar": _DOLLARS, "dólares": _DOLLARS, "euros": "EUR",
     "euro": "EUR", "pounds": "GBP", "pound": "GBP", "yuan": "CNY", "yen": "JPY", "francs": "CHF", "cents": "cent", "cent": "cent",
     "元": "CNY", "块钱": "CNY", "块": "CNY", "塊": "CNY", "人民币": "CNY", "人民幣": "CNY", "美元": "USD", "美金": "USD", "欧元": "EUR",
-    "歐元": "EUR", "英镑": "GBP", "英鎊": "GBP", "日元": "JPY", "日圆": "JPY", "円": "JPY", "港币": "HKD", "港元": "HKD", "加元": "CAD", "澳元": "AUD",
+    "歐元": "EUR", "英镑": "GBP", "英鎊": "GBP", "日元": "JPY", "日圆": "JPY", "円": "JPY", "港币": "HKD", "港元": "HKD", "加元": "CAD", "澳元": "AUD", "新元": "SGD", "新币": "SGD", "新幣": "SGD", "坡币": "SGD", "新台币": "TWD",
+    "新臺幣": "TWD", "台币": "TWD", "台幣": "TWD", "泰铢": "THB", "令吉": "MYR", "卢布": "RUB", "韩元": "KRW",
     "瑞士法郎": "CHF", "유로": "EUR", "달러": "USD", "евро": "EUR", "يورو": "EUR", "اليورو": "EUR", "דולר": "USD",
 }  # fmt: skip
 

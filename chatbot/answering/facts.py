@@ -163,7 +163,8 @@ def _percent(match: re.Match[str]) -> list[frozenset[str]]:
 
 
 def _money(match: re.Match[str]) -> list[frozenset[str]]:
-    currencies = CURRENCIES[match["cur"].lower()].split("/")
+    written = match["cur"].lower()
+    currencies = CURRENCIES.get(written, written).split("/")
     amounts = [readings(number) for number in _numbers(match)]
     return [frozenset(f"{value} {currency}" for value in values for currency in currencies) for values in amounts]
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from chatbot.answering.attachment import Attachments
 from chatbot.answering.commitments import DECLINES, OFFERS, OWN_AFFAIRS, Commitments
 from chatbot.answering.facts import Fact, Sources, extract, unsupported, without_facts
 from chatbot.answering.names import Names
@@ -82,6 +83,7 @@ class Checker:
         self._language = language
         self._commitments = Commitments(passages)
         self._statements = statements_of(passages)
+        self._attachments = Attachments(passages) if same_language else None
 
     def check(self, sentence: str) -> Verdict:
         if _NO_ANSWER.search(sentence):
@@ -114,6 +116,8 @@ class Checker:
     def _unfit(self, sentence: str) -> list[str]:
         """Why a sentence whose every fact and name the sources have should not be shown all the same."""
         misplaced = [f"misplaced:{fact}" for fact in self._misplaced(sentence)]
+        if self._attachments:
+            misplaced += [f"misplaced:{figure}" for figure in self._attachments.misattached(sentence)]
         if misplaced:
             return misplaced
         support = self.support(sentence)

@@ -63,8 +63,12 @@ class Passage:
     answer: str
 
 
-def system_text(*, company: str, bot_name: str) -> str:
-    return f"{RULES}\nThe company is {neutralise(company)}; your name is {neutralise(bot_name)}."
+def system_text(*, company: str, bot_name: str, instructions: str = "") -> str:
+    """instructions: of the company, to the model; the rules stand before them and the check of each sentence behind them."""
+    wishes = (
+        f"\nThe company's own wishes, as far as these rules allow:\n{neutralise(instructions)}" if instructions.strip() else ""
+    )
+    return f"{RULES}\nThe company is {neutralise(company)}; your name is {neutralise(bot_name)}.{wishes}"
 
 
 def compose_messages(
@@ -75,6 +79,7 @@ def compose_messages(
     history: Sequence[Turn] = (),
     company: str,
     bot_name: str,
+    instructions: str = "",
     count_tokens: Callable[[Sequence[ChatMessage]], int] | None = None,
 ) -> list[ChatMessage]:
     """Build the prompt that makes the model answer `question` from the passages, in `language` (a locale code).
@@ -88,7 +93,7 @@ def compose_messages(
     asked = one_line(question)[:MAX_QUESTION_CHARS]
     task = f'Customer: "{asked}"\nAnswer in {NAMES.get(language, language)}.'
     final = ChatMessage("user", "\n\n".join(["Passages:", *blocks, task]))
-    system = ChatMessage("system", system_text(company=company, bot_name=bot_name))
+    system = ChatMessage("system", system_text(company=company, bot_name=bot_name, instructions=instructions))
     return [system, *_recent(history, count_tokens=count_tokens or estimate_tokens), final]
 
 

@@ -6,10 +6,11 @@ from typing import Literal
 
 from chatbot.answering.language import NAMES
 
-Phrase = Literal["clarify", "unknown", "person", "source", "partly"]
+Phrase = Literal["clarify", "close", "unknown", "person", "source", "partly"]
 
-# clarify: before the offered questions. unknown: nothing is known. person: a person was asked for. source: before a text that
-# exists only in another language ({language}, in English, names it). partly: after the answer to some of several questions.
+# clarify: before the offered questions. close: nothing is known for sure, before the questions that come near.
+# unknown: nothing is known. person: a person was asked for. source: before a text that exists only in another language
+# ({language}, in English, names it). partly: after the answer to some of several questions.
 _TEXTS: dict[Phrase, dict[str, str]] = {
     "clarify": {
         "en": "I want to be sure I answer the right question. Did you mean one of these?",
@@ -27,6 +28,23 @@ _TEXTS: dict[Phrase, dict[str, str]] = {
         "ru": "Хочу ответить именно на ваш вопрос. Вы имели в виду один из этих?",
         "ar": "أريد التأكد من سؤالك. هل تقصد أحد هذه الأسئلة؟",
         "he": "אני רוצה לענות על השאלה הנכונה. האם התכוונת לאחת מאלה?",
+    },
+    "close": {
+        "en": "I have no sure answer to that. Is one of these what you mean? Otherwise a person can help.",
+        "zh-hans": "这个问题我没有确切的答案。您想问的是下面哪一个吗？不是的话，人工客服可以帮您。",
+        "zh-hant": "這個問題我沒有確切的答案。您想問的是下面哪一個嗎？不是的話，真人客服可以幫您。",
+        "ja": "確かな答えが見つかりません。次のどれかに当てはまりますか？違う場合は担当者がお手伝いします。",
+        "ko": "확실한 답을 찾지 못했습니다. 다음 중 하나를 말씀하시나요? 아니라면 상담원이 도와드릴 수 있습니다.",
+        "de": "Darauf habe ich keine sichere Antwort. Meinen Sie eine dieser Fragen? Sonst kann ein Mensch helfen.",
+        "fr": "Je n'ai pas de réponse sûre à cela. Est-ce l'une de ces questions ? Sinon, une personne peut vous aider.",
+        "es": "No tengo una respuesta segura. ¿Se refiere a una de estas preguntas? Si no, una persona puede ayudarle.",
+        "it": "Non ho una risposta certa. Intende una di queste domande? Altrimenti può aiutarla una persona.",
+        "pt": "Não tenho uma resposta segura. É uma destas perguntas? Senão, uma pessoa pode ajudar.",
+        "nl": "Daar heb ik geen zeker antwoord op. Bedoelt u een van deze vragen? Anders kan een medewerker helpen.",
+        "pl": "Nie mam na to pewnej odpowiedzi. Czy chodzi o jedno z tych pytań? Jeśli nie, pomoże pracownik.",
+        "ru": "У меня нет точного ответа. Это один из этих вопросов? Если нет, поможет сотрудник.",
+        "ar": "ليست لدي إجابة مؤكدة عن ذلك. هل تقصد أحد هذه الأسئلة؟ وإلا فيمكن لموظف مساعدتك.",
+        "he": "אין לי תשובה ודאית לכך. האם התכוונת לאחת מאלה? אם לא, נציג יכול לעזור.",
     },
     "unknown": {
         "en": "I'm sorry, I don't know that. Shall I get a person to help you?",

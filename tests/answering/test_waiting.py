@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chatbot.answering import composing, pipeline
+from chatbot.answering import asking, pipeline
 from chatbot.answering.pipeline import Answer, Progress, Waiting
 from chatbot.answering.waiting import Line
 from chatbot.engine.requests import EngineBusy, GenerationHandle, GenerationRequest
@@ -37,8 +37,8 @@ def search(confidence: float, found: Any = DELIVERY) -> FakeSearch:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(composing, "_POLL_S", 0.01)
-    monkeypatch.setattr(composing, "_NOTICE_S", 0.02)
+    monkeypatch.setattr(asking, "_POLL_S", 0.01)
+    monkeypatch.setattr(asking, "_NOTICE_S", 0.02)
 
 
 def test_source_that_stands_as_the_answer_is_quoted_at_once_by_a_full_house(run: Run) -> None:
@@ -86,6 +86,17 @@ def test_long_queue_gives_the_source_instead_of_a_late_answer(run: Run, monkeypa
     answer = steps[-1]
     assert isinstance(answer, Answer) and (answer.text, answer.trace["fallback"]) == (DELIVERY.answer, "queue_long")
     assert engine.handles[0].cancelled
+
+
+def test_who_is_patient_waits_for_the_model(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "QUEUE_PATIENCE_S", 0.0)
+    found = FakeSearch(("", Ranked((DELIVERY,), (COMPOSE_AT + DIRECT_AT) / 2)))
+    in_a_hurry, patient = (
+        run("shipping", search=found, engine=FakeEngine(busy=True), patient=patient, deadline_s=0.2)[-1]
+        for patient in (False, True)
+    )
+    assert isinstance(in_a_hurry, Answer) and isinstance(patient, Answer)
+    assert in_a_hurry.trace["total_ms"] < 100 <= patient.trace["total_ms"]
 
 
 def test_next_in_line_is_not_sent_away(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

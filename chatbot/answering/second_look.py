@@ -1,0 +1,155 @@
+"""A second look at what the search has found: the model tells of each likely entry whether it settles the question.
+
+One word, yes or no; what counts is how probable the model held it. The search compares wordings and is sure of what it has seen
+said that way; the model reads the entry and knows that "Do you sell insurance?" is not answered by "Was your bike stolen?". Both
+together tell far more than either. Knows engine and prompt; what follows from the likelihoods is the pipeline's business.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from uuid import uuid4
+
+import numpy as np
+
+from chatbot.answering.answers import Match, Question, Waiting
+from chatbot.answering.asking import Patience, TooLong, output_of, pieces_of, submit
+from chatbot.answering.prompting import MAX_QUESTION_CHARS, neutralise, one_line
+from chatbot.answering.waiting import line
+from chatbot.engine.requests import ChatMessage, Engine, EngineError, GenerationHandle, GenerationOutput, GenerationRequest
+from chatbot.knowledge.confidence import Marks, on_scale
+
+# Entries looked at: on the demo questions the right one is among the first three in 97 of 100 cases.
+MAX_LOOKS = 3
+# What a customer waits for is the reading: about 4 ms a token on two cores. Answers say what they are about at their start.
+_MAX_ANSWER_CHARS = 400
+_MAX_BEFORE_CHARS = 300
+
+# The examples cost nothing after the first look: the engine keeps the start that all prompts share.
+RULES = """You check whether a passage of a company's FAQ answers a customer's message. Write Yes if the passage settles what \
+the customer wants to know or to get done, even if the words differ. Write No if it does not say it, or only speaks of \
+something similar.
+Examples. Passage: How long do repairs take? Most take 5 days. Urgent ones cost 20 EUR more.
+Customer: "can u fix my lamp by tomorow" Answer: Yes
+Customer: "do you repair toasters" Answer: No
+Passage: Can I send a lamp back? Yes, within 14 days, unused.
+Customer: "the lamp is too small for my desk, i dont want it" Answer: Yes
+Customer: "which lamp is the brightest" Answer: No"""
+
+_YES = re.compile(r"\W*y", re.I)
+_NO = re.compile(r"\W*n", re.I)
+# A server that tells no probabilities: what its word is worth on average.
+_BARE_YES, _BARE_NO = 0.72, 0.42
+# An entry that could not be looked at.
+_NEUTRAL = 0.55
+# The join: which entry it is, given that one answers (a softmax), times whether one does (a logistic model), in log odds. Fitted
+# with Qwen2.5-Coder-1.5B on the first three entries of the demo's unsure questions, that half of them whose hash is even.
+_WHICH_BEHIND, _WHICH_YES = 3.25, 3.53
+_WHETHER_BIAS, _WHETHER_SEARCH, _WHETHER_YES = -0.28, 0.36, 3.05
+# From which joined likelihood on an entry is quoted, written from, and offered.
+MARKS = Marks(direct=0.65, compose=0.45, clarify=0.15)
+
+
+def look_messages(question: Question, match: Match) -> list[ChatMessage]:
+    """The prompt of one look. Text of customers and FAQs is data here as well."""
+    passage = f"{neutralise(match.question)} {neutralise(match.answer)[:_MAX_ANSWER_CHARS]}"
+    before = next((turn.text for turn in reversed(question.history) if turn.role == "user"), "")
+    said = f'Before, the customer asked: "{one_line(before)[:_MAX_BEFORE_CHARS]}"\n' if before.strip() else ""
+    asked = f'{said}Customer: "{one_line(question.text)[:MAX_QUESTION_CHARS]}"'
+    task = f"Passage: {passage}\n\n{asked}\nDoes the passage answer this? Write Yes or No."
+    return [ChatMessage("system", RULES), ChatMessage("user", task)]
+
+
+def look_request(question: Question, match: Match) -> GenerationRequest:
+    """No conversation: nothing of it is worth keeping for the next turn."""
+    return GenerationRequest(uuid4().hex, look_messages(question, match), max_new_tokens=1, logprobs=True)
+
+
+def is_look(request: GenerationRequest) -> bool:
+    """Tell a look from a request for an answer."""
+    return bool(request.messages) and request.messages[0].content == RULES
+
+
+def yes_of(output: GenerationOutput) -> float | None:
+    """How probable "yes" was; None where the model said neither."""
+    certain = math.exp(output.logprobs[0]) if output.logprobs else None
+    if _YES.match(output.text):
+        return _BARE_YES if certain is None else certain
+    if _NO.match(output.text):
+        return _BARE_NO if certain is None else 1 - certain
+    return None
+
+
+def yes_of_each(
+    question: Question,
+    *,
+    matches: Sequence[Match],
+    engine: Engine,
+    should_stop: Callable[[], bool],
+    deadline_at: float,
+    patience: Patience,
+) -> Iterator[Waiting | TooLong | list[float | None]]:
+    """Ask of each entry, all at once; the last item is the list, or TooLong, or nothing comes where the customer stopped.
+
+    None in the list: the model said neither, or had no place for that one. Raises EngineError when it takes none of them.
+    """
+    requests = [look_request(question, match) for match in matches]
+    with line.join(engine) as place:
+        first = yield from submit(
+            requests[0], engine=engine, place=place, should_stop=should_stop, deadline_at=deadline_at, patience=patience
+        )
+        if first is None:
+            return
+        handles = [first, *_also(requests[1:], engine=engine, deadline_at=deadline_at)]
+        begin_by = time.monotonic() + patience.begin_s
+        for handle in handles:
+            for piece in pieces_of(handle, place=place, should_stop=should_stop, deadline_at=deadline_at, begin_by=begin_by):
+                if isinstance(piece, str):
+                    continue
+                yield piece
+                if isinstance(piece, TooLong):
+                    _cancel(handles)
+                    return
+            if handle.cancelled:
+                _cancel(handles)
+                return
+        told = [yes_of(output_of(handle)) for handle in handles]
+        yield told + [None] * (len(matches) - len(told))
+
+
+def _also(requests: Sequence[GenerationRequest], *, engine: Engine, deadline_at: float) -> Iterator[GenerationHandle]:
+    """The other entries are asked of while there is room; the first is the likeliest."""
+    for request in requests:
+        try:
+            yield engine.submit(replace(request, deadline_s=max(deadline_at - time.monotonic(), 0.1)))
+        except EngineError:
+            return
+
+
+def _cancel(handles: Sequence[GenerationHandle]) -> None:
+    for handle in handles:
+        handle.cancel()
+
+
+def looked_confidences(yes: Sequence[float | None], *, scores: Sequence[float], confidence: float) -> list[float]:
+    """Join what the model told of each entry with what the search knew, on the scale of confidence; best first is not implied.
+
+    scores: the search's, in its order; confidence: its confidence in the first.
+    """
+    told = np.array([_log_odds(_NEUTRAL if one is None else one) for one in yes])
+    behind = 1.0 - np.array(scores) / scores[0] if scores[0] > 0 else np.zeros(len(told))
+    which = _WHICH_YES * told - _WHICH_BEHIND * behind
+    shares = np.exp(which - which.max())
+    shares /= shares.sum()
+    likeliest = float(told[shares.argmax()])
+    whether = _WHETHER_BIAS + _WHETHER_SEARCH * _log_odds(confidence) + _WHETHER_YES * likeliest
+    return [float(one) for one in on_scale(shares / (1 + math.exp(-whether)), marks=MARKS)]
+
+
+def _log_odds(chance: float) -> float:
+    chance = min(max(chance, 0.001), 0.999)
+    return math.log(chance / (1 - chance))

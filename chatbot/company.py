@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 LocaleTexts = dict[str, str]
 T = TypeVar("T")
+# Every prompt carries them; a model on a CPU reads about 250 tokens a second.
+MAX_INSTRUCTIONS_CHARS = 2_000
 
 
 class Company(BaseModel):
@@ -27,6 +29,8 @@ class Company(BaseModel):
     greeting: LocaleTexts
     suggestions: dict[str, list[str]]
     unknown: LocaleTexts
+    # What the model is told besides its rules: tone, words to prefer. No facts: the passages alone have those.
+    instructions: Annotated[str, Field(max_length=MAX_INSTRUCTIONS_CHARS)] = ""
 
     def text(self, field: str, *, locale: str) -> str:
         """The field's text in this locale, else in its language, else in English."""

@@ -14,8 +14,11 @@ from django.conf import settings  # noqa: E402  (needs the settings that get_asg
 
 from support_portal.body_limit import limit_body  # noqa: E402
 from support_portal.chat.origins import TrustedOrigins  # noqa: E402
-from support_portal.chat.routing import websocket_urlpatterns  # noqa: E402
+from support_portal.chat.routing import websocket_urlpatterns as chat_sockets  # noqa: E402
+from support_portal.desk.routing import websocket_urlpatterns as desk_sockets  # noqa: E402
 
 # A form has some bytes around its file.
 http_application = limit_body(django_application, max_bytes=settings.DOCUMENT_MAX_BYTES + 2 * 1024 * 1024)
-application = ProtocolTypeRouter({"http": http_application, "websocket": TrustedOrigins(URLRouter(websocket_urlpatterns))})
+application = ProtocolTypeRouter(
+    {"http": http_application, "websocket": TrustedOrigins(URLRouter([*chat_sockets, *desk_sockets]))}
+)

@@ -42,7 +42,8 @@ def listen_to_own_queue(sender: str, instance: Any, **kwargs: Any) -> None:
 def load_model(sender: str, instance: Any, **kwargs: Any) -> None:
     """Load weights, embedder and index before the first task. A model that does not load ends the worker with one sentence."""
     if not _generates(instance):
-        warm_embedder()
+        if "general" in instance.app.amqp.queues.consume_from:
+            warm_embedder()
         return
     from django.conf import settings  # Django is set up only now.
 
@@ -70,14 +71,6 @@ def warm_embedder() -> None:
     from chatbot.knowledge.embedding import default_embedder
 
     default_embedder().encode(["warm up"])
-
-
-@app.task(name="insights.report_drift", ignore_result=True)
-def report_drift() -> None:
-    """Once a day: do customers' questions still look like what the confidence was calibrated for?"""
-    from chatbot.insights import drift  # Django is set up only now.
-
-    drift.report_drift()
 
 
 @worker_ready.connect

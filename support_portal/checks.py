@@ -44,6 +44,9 @@ def production_safety(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
     if settings.MODEL_API_KEY and settings.MODEL_URL.startswith("http://"):
         text = "MODEL_API_KEY and what customers write travel to MODEL_URL in the clear; use https outside your own network."
         found.append(Warning(text, id="answerdesk.W002"))
+    if settings.OIDC and not settings.OIDC.issuer.startswith("https://"):
+        text = "OIDC_ISSUER is not https: whoever stands between could say who signs in."
+        found.append(Error(text, id="answerdesk.E005"))
     if "*" in settings.ALLOWED_HOSTS:
         found.append(Warning("ALLOWED_HOSTS=* lets any host name in; name yours.", id="answerdesk.W001"))
     return found

@@ -9,6 +9,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from chatbot.company import load_company
+from support_portal.accounts.oidc_settings import load_oidc
 from support_portal.env import database_from_url, env_bool, env_choice, env_int, env_list, env_secret, env_share, env_str, env_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -65,6 +66,9 @@ try:
 except ValueError as error:
     raise ImproperlyConfigured(str(error)) from error
 
+# Whether `manage.py loaddemo` also makes up two months of conversations.
+DEMO_HISTORY = env_bool("DEMO_HISTORY", True)
+
 # ---- times, in seconds. support_portal/checks.py proves how they must relate.
 REPLY_HEARTBEAT_S = 1
 REPLY_LEASE_S = 4
@@ -73,12 +77,20 @@ REPLY_RECOVERY_S = 10
 REPLY_MAX_ATTEMPTS = 3
 REPLY_DEADLINE_S = env_int("REPLY_DEADLINE_S", 120, low=5, high=900)
 BROKER_VISIBILITY_S = 3600
+# How long a request for a person may wait, how long a customer may wait for the person's next word, and how long that person's
+# desk may be silent, before somebody else is asked.
+HANDOFF_PROMISE_S = env_int("HANDOFF_PROMISE_S", 300, low=5, high=7 * 24 * 3600)
+AGENT_SILENT_S = env_int("AGENT_SILENT_S", 600, low=5, high=7 * 24 * 3600)
+AGENT_GONE_S = env_int("AGENT_GONE_S", 180, low=20, high=24 * 3600)
+HANDOFF_SWEEP_S = 2
 
 # ---- search
 # `packages`, a sentence-transformers folder, or several joined by `+`.
 EMBEDDER = env_str("EMBEDDER", "packages")
 # Of the answers that quote a FAQ without asking the model, this share may be wrong.
 ANSWER_ERROR_BUDGET = env_share("ANSWER_ERROR_BUDGET", 0.03, low=0.001, high=0.5)
+# The model judges what the search is not sure of. A scripted model has no judgement.
+ANSWER_SECOND_LOOK = env_bool("ANSWER_SECOND_LOOK", ENGINE != "scripted")
 
 # ---- how the company works
 # Nobody publishes FAQ words that they wrote themselves.
@@ -97,6 +109,13 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "csp",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "chatbot.staffing",
     "chatbot.knowledge",
     "chatbot.documents",
     "chatbot.conversations",
@@ -104,7 +123,9 @@ INSTALLED_APPS = [
     "chatbot.releases",
     "chatbot.quality",
     "chatbot.assist",
+    "chatbot.insights",
     "support_portal.accounts",
+    "support_portal.desk.apps.DeskConfig",
     "support_portal.demo_company",
     "support_portal.apps.SupportPortalConfig",
 ]
@@ -117,6 +138,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -134,21 +156,74 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "support_portal.chat.context.company",
-            ]
+            ],
+            "libraries": {"assist": "support_portal.assist.tags"},
         },
     }
 ]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+ROLES = ("agent", "lead", "editor", "admin")
 AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+# The first one makes new hashes; a password that fits one of another is hashed anew at that sign-in.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+PASSWORD_RESET_TIMEOUT = 3600
 LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/desk/"
 LOGOUT_REDIRECT_URL = "/accounts/login/"
+# allauth does the work of accounts/; nobody signs up, administrators add people (or single sign-on does).
+ACCOUNT_ADAPTER = "support_portal.accounts.adapters.StaffAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_UNIQUE_EMAIL = False
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_FORMS = {"reset_password": "support_portal.accounts.forms.ResetPasswordForm"}
+# Failed tries are counted for one name from one address: nobody can lock a colleague out by guessing.
+ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip,10/5m/key", "login": "60/m/ip"}
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
+MFA_ADAPTER = "support_portal.accounts.adapters.SecondFactorAdapter"
+MFA_TOTP_ISSUER = COMPANY.name
+MFA_TOTP_TOLERANCE = 1
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_RECOVERY_CODES_SHOW_ONCE = False
+TOTP_REQUIRED_ROLES = env_list("TOTP_REQUIRED_ROLES")
+if unknown_roles := set(TOTP_REQUIRED_ROLES) - set(ROLES):
+    raise ImproperlyConfigured(f"TOTP_REQUIRED_ROLES names {', '.join(sorted(unknown_roles))}; the roles are {', '.join(ROLES)}.")
+
+# ---- single sign-on (OpenID Connect), off without OIDC_ISSUER
+OIDC = load_oidc(ROLES)
+SOCIALACCOUNT_ADAPTER = "support_portal.accounts.single_sign_on.SingleSignOnAdapter"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+SOCIALACCOUNT_QUERY_EMAIL = False
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 10
+SOCIALACCOUNT_OPENID_CONNECT_URL_PREFIX = ""
+SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"OAUTH_PKCE_ENABLED": True, "APPS": [OIDC.as_app()] if OIDC else []}}
+
+# ---- e-mail: password resets and news of one's own account. Without MAIL_HOST nothing is sent and no page offers it.
+MAIL_CONFIGURED = bool(env_str("MAIL_HOST"))
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if MAIL_CONFIGURED else 'dummy'}.EmailBackend"
+EMAIL_HOST = env_str("MAIL_HOST")
+EMAIL_PORT = env_int("MAIL_PORT", 587, low=1, high=65_535)
+EMAIL_HOST_USER = env_str("MAIL_USER")
+EMAIL_HOST_PASSWORD = env_secret("MAIL_PASSWORD")
+MAIL_SECURITY = env_choice("MAIL_SECURITY", "starttls", ("starttls", "tls", "none"))
+EMAIL_USE_TLS, EMAIL_USE_SSL = MAIL_SECURITY == "starttls", MAIL_SECURITY == "tls"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env_str("MAIL_FROM", "answerdesk@localhost")
+if MAIL_CONFIGURED and not env_str("MAIL_FROM"):
+    raise ImproperlyConfigured("MAIL_HOST is set, so MAIL_FROM must name the sender, for example support@example.com.")
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
@@ -174,10 +249,14 @@ STORAGES = {
 
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "support_portal.accounts.forgiving_cache.ForgivingRedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "cache",
-        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+        "OPTIONS": {
+            "serializer": "support_portal.accounts.forgiving_cache.JsonSerializer",
+            "socket_timeout": 2,
+            "socket_connect_timeout": 2,
+        },
     }
 }
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
@@ -203,7 +282,8 @@ CONTENT_SECURITY_POLICY = {
         "font-src": [SELF],
         "object-src": [NONE],
         "base-uri": [NONE],
-        "form-action": [SELF],
+        # Browsers hold the redirect to the company's own sign-in against this, too.
+        "form-action": [SELF, *([OIDC.origin] if OIDC else [])],
         "frame-ancestors": [NONE],
     }
 }
@@ -226,8 +306,15 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "catch-up-documents": {"task": "documents.catch_up", "schedule": 60.0, "options": {"expires": 60}},
     "follow-validity": {"task": "knowledge.follow_validity", "schedule": 20.0, "options": {"expires": 20}},
+    "refresh-facts": {"task": "insights.refresh_facts", "schedule": 60.0, "options": {"expires": 60}},
+    "read-conversations": {"task": "assist.catch_up", "schedule": 5.0, "options": {"expires": 5}},
+    "gather-reviews": {"task": "assist.gather_reviews", "schedule": 60.0, "options": {"expires": 60}},
+    "train-topics": {"task": "assist.train_topics", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
     "report-drift": {"task": "insights.report_drift", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
     "gather-gaps": {"task": "quality.gather_gaps", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
+    "resume-training": {"task": "learning.resume_runs", "schedule": 30.0, "options": {"expires": 30, "queue": "training"}},
+    "watch-canary": {"task": "learning.watch_canary", "schedule": 60.0, "options": {"expires": 60}},
+    "answer-unseen": {"task": "learning.answer_unseen", "schedule": 5.0, "options": {"expires": 5, "queue": "generation"}},
     "resume-runs": {"task": "quality.resume_runs", "schedule": 60.0, "options": {"expires": 60}},
     "refresh-index": {"task": "knowledge.refresh_index", "schedule": 300.0, "options": {"expires": 300}},
 }

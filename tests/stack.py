@@ -116,6 +116,7 @@ def running_stack(data_dir: Path, *, script: Path | None = None, **environment: 
         "ENGINE": "scripted",
         "ENGINE_SCRIPT": str(script or ""),
         "MESSAGES_PER_MINUTE": "100000",
+        "DEMO_HISTORY": "0",
     }
     log = data_dir.parent / "stack.log"
     with log.open("w") as output:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from support_portal.accounts.oidc_settings import Oidc
 from support_portal.checks import production_safety, reply_times
 
 
@@ -25,6 +26,12 @@ def test_shipped_times_hold() -> None:
 def test_each_broken_inequality_is_named(settings: Any, name: str, value: int, code: str) -> None:
     setattr(settings, name, value)
     assert code in [error.id for error in reply_times(None)]
+
+
+@pytest.mark.parametrize(("issuer", "wrong"), [("https://id.example", False), ("http://id.example", True)])
+def test_single_sign_on_takes_https(settings: Any, issuer: str, wrong: bool) -> None:
+    settings.OIDC = Oidc(issuer, "id", "secret", "ID", "groups", {})
+    assert ("answerdesk.E005" in [found.id for found in production_safety(None)]) is wrong
 
 
 @pytest.mark.parametrize(

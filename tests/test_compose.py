@@ -20,7 +20,7 @@ LONG_RUNNING = set(SERVICES) - {"migrate"}
 
 
 def test_every_service_of_the_house_is_there() -> None:
-    assert set(SERVICES) == {"postgres", "valkey", "migrate", "web", "generation", "general", "beat"}
+    assert set(SERVICES) == {"postgres", "valkey", "migrate", "web", "generation", "general", "training", "beat"}
 
 
 @pytest.mark.parametrize("name", sorted(LONG_RUNNING))
@@ -29,8 +29,9 @@ def test_long_running_service_has_a_health_check_and_comes_back(name: str) -> No
 
 
 def test_no_secret_has_a_default() -> None:
-    secrets = re.findall(r"\$\{(\w*(?:PASSWORD|SECRET|TOKEN)\w*)(:?.)", TEXT)
-    assert secrets and all(mark == ":?" for _, mark in secrets)
+    """A secret is demanded, or (of what one need not use) empty."""
+    secrets = re.findall(r"\$\{(\w*(?:PASSWORD|SECRET|TOKEN)\w*)(:?.)([^}]*)\}", TEXT)
+    assert secrets and all(mark == ":?" or (mark, default) == (":-", "") for _, mark, default in secrets)
 
 
 def test_volumes_are_named_and_declared() -> None:
@@ -44,7 +45,8 @@ def test_generation_worker_reserves_a_gpu() -> None:
 
 
 def test_variables_are_those_the_settings_read() -> None:
-    read = set(re.findall(r'env_\w+\(\s*"([A-Z_]+)"', (ROOT / "support_portal/settings.py").read_text()))
+    files = ("support_portal/settings.py", "support_portal/accounts/oidc_settings.py")
+    read = {name for file in files for name in re.findall(r'env_\w+\(\s*"([A-Z_]+)"', (ROOT / file).read_text())}
     given = {name for service in SERVICES.values() for name in service.get("environment", {})}
     assert {name for name in given if not name.startswith(("POSTGRES_", "VALKEY_"))} <= read
 

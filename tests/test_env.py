@@ -16,7 +16,8 @@ from tests.architecture.source import ROOT
 
 
 def test_example_names_every_variable_that_settings_read() -> None:
-    read = set(re.findall(r'env_\w+\(\s*"([A-Z_]+)"', (ROOT / "support_portal/settings.py").read_text()))
+    files = ("support_portal/settings.py", "support_portal/accounts/oidc_settings.py")
+    read = {name for file in files for name in re.findall(r'env_\w+\(\s*"([A-Z_]+)"', (ROOT / file).read_text())}
     named = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.M))
     assert read - named == set()
 
@@ -81,6 +82,13 @@ def test_other_addresses_are_refused_without_repeating_them(monkeypatch: pytest.
         ({"ENGINE": "remote"}, "ENGINE=remote and MODEL_URL go together"),
         ({"ENGINE": "torch", "MODEL_URL": "http://10.0.0.7:8000"}, "ENGINE=remote and MODEL_URL go together"),
         ({"ENGINE": "remote", "MODEL_URL": "llm:8000"}, "MODEL_URL must read"),
+        ({"TOTP_REQUIRED_ROLES": "admin,boss"}, "TOTP_REQUIRED_ROLES names boss; the roles are agent, lead"),
+        ({"MAIL_HOST": "mail.example.com"}, "MAIL_FROM must name the sender"),
+        ({"OIDC_ISSUER": "https://id.example.com"}, "go together; set all three or none"),
+        (
+            {"OIDC_ISSUER": "https://i", "OIDC_CLIENT_ID": "a", "OIDC_CLIENT_SECRET": "b", "OIDC_ROLES": "it=boss"},
+            "OIDC_ROLES must read VALUE=ROLE",
+        ),
         ({"ENGINE": "remote", "MODEL_URL": "http://llm:8000", "MODEL_API_KEY": "schlüssel"}, "MODEL_API_KEY must be"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The demo's three log-ins. Their passwords are random and lie beside the data, readable by its owner only."""
+"""The demo's four log-ins. Their passwords are random and lie beside the data, readable by its owner only."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from pathlib import Path
 from support_portal.accounts.models import User
 from support_portal.devservices.folder import write_private
 
-NAMES = {User.Role.AGENT: "Dana Agent", User.Role.EDITOR: "Erin Editor", User.Role.ADMIN: "Omar Admin"}
-PAGES = {User.Role.AGENT: "/desk/", User.Role.EDITOR: "/faqs/", User.Role.ADMIN: "/people/"}
+NAMES = {
+    User.Role.AGENT: "Dana Agent",
+    User.Role.LEAD: "Lena Lead",
+    User.Role.EDITOR: "Erin Editor",
+    User.Role.ADMIN: "Omar Admin",
+}
+PAGES = {User.Role.AGENT: "/desk/", User.Role.LEAD: "/insights/", User.Role.EDITOR: "/faqs/", User.Role.ADMIN: "/people/"}
 CHANGED = "(changed by its owner)"
 
 

@@ -80,7 +80,7 @@ class Demo:
         if self._command is not None:
             stop_all([self._command], grace_s=1.0)
         self._supervisor.stop(names=["web"], grace_s=WEB_GRACE_S)
-        self._supervisor.stop(names=["generation", "general", "beat"], grace_s=workers_deadline - time.monotonic())
+        self._supervisor.stop(names=["generation", "general", "training", "beat"], grace_s=workers_deadline - time.monotonic())
         self._services.stop(grace_s=SERVICES_GRACE_S)
 
     def _check(self) -> None:
@@ -158,12 +158,14 @@ class Demo:
 
 
 def site_children(port: int, *, folder: Path, environment: dict[str, str]) -> list[Child]:
-    """Return the four processes of the site, the one that takes longest first."""
+    """Return the five processes of the site, the one that takes longest first."""
     celery = [PYTHON, "-m", "celery", "-A", "support_portal"]
     worker = [*celery, "worker", "--pool", "threads", "--without-mingle", "--without-gossip", "--loglevel", "INFO"]
     commands: dict[str, Sequence[str]] = {
         "generation": [*worker, "--queues", "generation", "--hostname", "generation@%h"],
         "general": [*worker, "--queues", "general", "--concurrency", "4", "--hostname", "general@%h"],
+        # Training has a process and a queue of its own, and runs in a child of that at the lowest priority.
+        "training": [*worker, "--queues", "training", "--concurrency", "1", "--hostname", "training@%h"],
         "beat": [*celery, "beat", "--schedule", str(folder / "beat-schedule"), "--loglevel", "WARNING"],
         "web": [PYTHON, "-m", "uvicorn", "support_portal.asgi:application", f"--port={port}", *WEB_OPTIONS],
     }

@@ -70,12 +70,21 @@ def test_quoted_answers_are_not_counted() -> None:
 
 def test_withheld_sentences_are_judged_too() -> None:
     withheld = [
-        {"sentence": "It costs S$99.", "reasons": ["fact:money:S$99"]},
-        {"sentence": "It costs S$4.90.", "reasons": ["off_topic"]},
+        {"sentence": "Delivery costs S$99.", "reasons": ["fact:money:S$99"]},
+        {"sentence": "Parcels take 1 to 3 working days.", "reasons": ["off_topic"]},
+        {"sentence": "Do parcels take 3 working days?", "reasons": ["question"]},
+        {"sentence": "I cannot help with parcels.", "reasons": ["no_answer"]},
+        {"sentence": "Purple elephants dance tonight.", "reasons": ["off_topic"]},
     ]
     count, bad = judge([line("It costs S$4.90.", withheld=withheld)])
-    assert (count.sentences, count.withheld, count.withheld_with_faults) == (1, 2, 1)
-    assert [item["sentence"] for item in bad] == ["It costs S$4.90."]
+    assert (count.sentences, count.withheld, count.withheld_with_faults, count.useful_withheld) == (1, 5, 1, 1)
+    assert [item["sentence"] for item in bad] == ["Parcels take 1 to 3 working days."]
+    assert (count.replaced, count.replaced_in_vain, count.written) == (1, 1, 0)
+
+
+def test_an_answer_replaced_for_good_reason_was_not_useful() -> None:
+    count, bad = judge([line("It costs S$4.90.", withheld=[{"sentence": "It costs S$99.", "reasons": ["fact:money:S$99"]}])])
+    assert (count.replaced, count.replaced_in_vain, bad) == (1, 0, [])
 
 
 def test_what_the_customer_said_covers_no_link() -> None:

@@ -80,11 +80,11 @@ class Chat:
 class Wire:
     """The line between a page and the server, which a test can cut, or through which it can lose what the server says."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, path: str = "**/ws/chat/") -> None:
         self.is_cut = False
         self.lose_next_accepted = False
         self._routes: list[WebSocketRoute] = []
-        page.route_web_socket("**/ws/chat/", self._connected)
+        page.route_web_socket(path, self._connected)
 
     def cut(self) -> None:
         self.is_cut = True

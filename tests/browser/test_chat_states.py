@@ -25,11 +25,12 @@ class ScriptedLine:
         self.refuse_with: dict[str, Any] | None = None
         self._route: WebSocketRoute | None = None
         self._stream = 0
+        self.version = 0
         page.route_web_socket("**/ws/chat/", self._connected)
 
     def say(self, frame_type: str, **fields: Any) -> None:
         frame = {"type": frame_type, **fields}
-        if frame_type in {"message.changed", "reply.progress", "reply.waiting", "conversation.changed"}:
+        if frame_type not in {"message.accepted", "conversation.snapshot", "messages.earlier", "error", "pong"}:
             self._stream += 1
             frame["stream_id"] = f"1-{self._stream}"
         assert self._route is not None
@@ -38,6 +39,11 @@ class ScriptedLine:
 
     def reply(self, status: str, **fields: Any) -> None:
         self.say("message.changed", message=view("assistant", id=REPLY_ID, seq=2, status=status, attempt=1, **fields))
+
+    def conversation(self, **fields: Any) -> None:
+        """Who is there now."""
+        self.version += 1
+        self.say("conversation.changed", conversation={**CONVERSATION, "version": self.version, **fields})
 
     def of_type(self, frame_type: str) -> list[dict[str, Any]]:
         return [frame for frame in self.sent if frame["type"] == frame_type]
@@ -228,3 +234,64 @@ def test_an_expired_visit_asks_for_a_reload(page: Page, site: Stack) -> None:
     chat = Chat(page, site.url).open()
     expect(page.locator("[data-part=connection]")).to_contain_text("This page does not know you any more.")
     expect(chat.button("Reload")).to_be_visible()
+
+
+def test_a_person_takes_over_and_is_seen_writing(page: Page, site: Stack, line: ScriptedLine) -> None:
+    page.clock.install()
+    chat = Chat(page, site.url).open()
+    ask(chat)
+    line.say("reply.progress", message_id=REPLY_ID, attempt=1, index=0, html="<p>Two days.</p>", dir="ltr", sent_at_ms=0)
+    line.conversation(status="held", agent={"name": "Dana"})
+    line.reply("stopped", html="<p>Two days.</p>", text="Two days.", error="taken_over")
+    header = page.locator(".chat-header")
+    expect(header).to_contain_text("Dana is here")
+    expect(chat.replies.first).to_contain_text("A person took over here.")
+    expect(chat.replies.first.get_by_role("button", name="Try again")).to_be_hidden()
+    expect(chat.button("Talk to a person")).to_be_hidden()
+    expect(chat.field).to_have_attribute("placeholder", "Write to Dana…")
+    line.say("agent.typing", name="Dana", expires_at_ms=0)
+    expect(page.locator("[data-part=typing]")).to_contain_text("Dana is writing…")
+    page.clock.run_for(8_000)
+    expect(page.locator("[data-part=typing]")).to_be_hidden()
+    line.say("agent.typing", name="Dana", expires_at_ms=0)
+    line.say("message.changed", message=view("agent", seq=3, html="<p>Hello!</p>", text="Hello!", author="Dana"))
+    expect(page.get_by_role("article", name="Dana")).to_contain_text("Hello!")
+    expect(page.locator("[data-part=typing]")).to_be_hidden()
+    chat.field.press_sequentially("thanks")
+    assert len(line.of_type("typing")) == 1
+    line.conversation(version=0, status="open")
+    expect(header).to_contain_text("Dana is here")
+
+
+def test_who_waits_knows_the_place_and_can_leave_an_address(chat: Chat, line: ScriptedLine) -> None:
+    ask(chat)
+    line.reply("complete", html="<p>Two days.</p>", text="Two days.")
+    line.conversation(status="waiting", place=3)
+    banner = chat.page.locator("[data-part=waiting]")
+    expect(banner).to_contain_text("You are number 3 in the line.")
+    line.say("person.place", place=1)
+    expect(banner).to_contain_text("You are next.")
+    chat.button("Stay with the assistant").click()
+    line.conversation(status="open", contact="offered")
+    expect(banner).to_be_hidden()
+    chat.page.get_by_label("E-mail address").fill("alice")
+    chat.button("Leave address").click()
+    line.say("error", code="email_invalid", message="This is not an e-mail address.", field="email")
+    expect(chat.page.get_by_role("alert").filter(has_text="not an e-mail address")).to_be_visible()
+    expect(chat.page.get_by_label("E-mail address")).to_be_focused()
+    chat.page.get_by_label("E-mail address").fill("alice@example.org")
+    chat.page.get_by_label("E-mail address").press("Enter")
+    line.conversation(status="open", contact="left")
+    expect(chat.page.locator("[data-part=contact]")).to_be_hidden()
+    assert [frame["email"] for frame in line.of_type("contact.leave")] == ["alice", "alice@example.org"]
+    assert len(line.of_type("person.cancel")) == 1
+
+
+def test_resolved_conversation_says_how_to_go_on(chat: Chat, line: ScriptedLine) -> None:
+    ask(chat)
+    line.reply("stopped", error="taken_over")
+    line.conversation(status="resolved")
+    expect(chat.replies).to_have_count(0)
+    expect(chat.page.locator(".chat-header")).to_contain_text("Resolved")
+    chat.button("Continue this conversation").click()
+    expect(chat.field).to_be_focused()

@@ -44,6 +44,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -
     monkeypatch.setattr(loaddemo, "FAQS_FILE", file)
     monkeypatch.setattr(loaddemo, "default_embedder", _Embedder)
     settings.DATA_DIR = tmp_path / "data"
+    settings.DEMO_HISTORY = False  # test_history.py
     settings.CSRF_TRUSTED_ORIGINS = ["http://127.0.0.1:8123", "http://localhost:8123"]
 
 
@@ -63,6 +64,7 @@ def test_the_accounts_fit_their_passwords_and_are_for_the_owner_only(settings: S
     rows = _accounts(settings)
     assert [(row["role"], row["username"], row["url"]) for row in rows] == [
         ("agent", "agent", "http://127.0.0.1:8123/desk/"),
+        ("lead", "lead", "http://127.0.0.1:8123/insights/"),
         ("editor", "editor", "http://127.0.0.1:8123/faqs/"),
         ("admin", "admin", "http://127.0.0.1:8123/people/"),
     ]
@@ -79,7 +81,7 @@ def test_a_second_run_changes_nothing(settings: Settings) -> None:
     call_command("loaddemo")
     assert _accounts(settings) == before
     assert Faq.objects.get(key="q1").answer == "Edited by a person."
-    assert (Faq.objects.count(), FaqRevision.objects.count(), Phrasing.objects.count(), User.objects.count()) == (6, 6, 18, 3)
+    assert (Faq.objects.count(), FaqRevision.objects.count(), Phrasing.objects.count(), User.objects.count()) == (6, 6, 18, 4)
 
 
 def test_a_password_changed_in_the_browser_stays(settings: Settings) -> None:

@@ -30,7 +30,7 @@ class StandInDemo(demo.Demo):
 
 
 def children(port: int, *, folder: Path, environment: dict[str, str]) -> list[Child]:
-    codes = {"web": [WEB, str(port)], "generation": [STUBBORN], "general": [QUIET], "beat": [QUIET]}
+    codes = {"web": [WEB, str(port)], "generation": [STUBBORN], "general": [QUIET], "training": [QUIET], "beat": [QUIET]}
     return [Child(name=name, command=[sys.executable, "-S", "-uc", *code], env=environment) for name, code in codes.items()]
 
 

@@ -105,7 +105,7 @@ def test_a_taken_port_ends_in_a_sentence(spawn: Spawn, tmp_path: Path) -> None:
 
 def test_the_site_listens_on_this_machine_only(tmp_path: Path) -> None:
     children = {child.name: list(child.command) for child in demo.site_children(8123, folder=tmp_path, environment={})}
-    assert list(children) == ["generation", "general", "beat", "web"]
+    assert list(children) == ["generation", "general", "training", "beat", "web"]
     assert {"--host=127.0.0.1", "--port=8123"} <= set(children["web"])
     assert all(command[0] == sys.executable for command in children.values())
 

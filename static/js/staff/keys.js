@@ -1,7 +1,8 @@
 // Keys of the staff pages. An element with data-key="x" is clicked (or, if it is a field, focused) when x is pressed;
 // j and k move through the links of a [data-rows] list. Keys with modifiers, and keys typed into fields, stay the browser's.
 
-const rows = () => [...document.querySelectorAll("[data-rows] > li > a")].filter((link) => link.offsetParent);
+const isShown = (node) => node.getClientRects().length > 0;
+const rows = () => [...document.querySelectorAll("[data-rows] > li > a")].filter(isShown);
 
 function move(step) {
   const links = rows();
@@ -13,7 +14,8 @@ function move(step) {
 }
 
 function press(key) {
-  const target = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  const found = [...document.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)];
+  const target = found.find(isShown) ?? found.find((node) => !node.closest("[hidden]"));
   if (!target) return false;
   if (target.matches("input, textarea")) target.focus();
   else target.click();
@@ -21,8 +23,9 @@ function press(key) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-  if (event.target.matches("input, textarea, select, [contenteditable]")) {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (document.querySelector("dialog[open]")) return;
+  if (event.target.matches("input:not([type=checkbox]), textarea, select, [contenteditable]")) {
     if (event.key === "Escape") event.target.blur();
     return;
   }

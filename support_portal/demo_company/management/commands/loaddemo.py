@@ -1,4 +1,4 @@
-"""`manage.py loaddemo`: the demo company's FAQs, searchable at once, and three accounts to sign in with."""
+"""`manage.py loaddemo`: the demo company's FAQs, searchable at once, accounts to sign in with, two months of conversations."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from chatbot.knowledge.access import faqs_for_staff
 from chatbot.knowledge.embedding import default_embedder
 from chatbot.knowledge.importing import import_faqs
 from chatbot.knowledge.indexing import refresh_index
+from chatbot.quality.gathering import gather
 from chatbot.quality.suite import export_questions, import_questions
 from support_portal.demo_company.accounts import ensure_accounts
+from support_portal.demo_company.history import load_history
 
 FAQS_FILE = Path(__file__).resolve().parents[2] / "faqs.jsonl"
 QUESTIONS_FILE = Path(__file__).resolve().parents[2] / "questions.jsonl"
@@ -22,7 +24,7 @@ TEST_QUESTIONS = 40
 
 
 class Command(BaseCommand):
-    help = "Load the demo company: its FAQs, its search index and three accounts. A second run changes nothing."
+    help = "Load the demo company: its FAQs, its search index and four accounts. A second run changes nothing."
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stdout.write(self._load_faqs())
@@ -32,6 +34,8 @@ class Command(BaseCommand):
         path.parent.mkdir(parents=True, exist_ok=True)
         accounts = ensure_accounts(path, base_url=_base_url())
         self.stdout.write(f"{len(accounts)} accounts; their passwords are in {path}")
+        if settings.DEMO_HISTORY:
+            self.stdout.write(self._load_history())
 
     def _load_faqs(self) -> str:
         """Import into an empty knowledge base only: whoever has edited the demo's FAQs keeps the edits."""
@@ -52,6 +56,14 @@ class Command(BaseCommand):
 
             found = refresh_index(embedder=default_embedder(), progress=show)
         return f"{found.phrasings} phrasings of {found.faqs} FAQs are searchable ({found.embedded} embedded now)"
+
+    def _load_history(self) -> str:
+        """Made-up conversations of two months, once; and what customers asked in vain in them."""
+        added = load_history()
+        if not added:
+            return "The made-up conversations are here already"
+        gather(embedder=default_embedder())
+        return f"{added} made-up conversations added, all of them tagged"
 
     def _load_questions(self) -> str:
         """Some of the demo's questions, evenly over the file, as test questions; an edited suite stays as it is."""

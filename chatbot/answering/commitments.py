@@ -66,6 +66,8 @@ OWN_AFFAIRS = re.compile(
 OFFERS = re.compile(
     r"\bcodes?\b|coupon|voucher|promo|discount|\bfree\b|gutschein|rabatt|remise|descuento|码|碼|优惠|優惠|折|免费|免費", re.I
 )
+# The company as the one who does something: then a sum is no affair of the customer's alone.
+COMPANY_ACTS = re.compile(r"\b(?:we|i)\b|\bwir\b|\bnous\b|nosotros|\bwij\b|我们|我們|当社|弊社|私たち|저희|우리|\bмы\b", re.I)
 _MATTERS = {group: re.compile(pattern, re.I) for group, pattern in _GROUPS.items()}
 
 

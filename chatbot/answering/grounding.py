@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from chatbot.answering.attachment import Attachments
-from chatbot.answering.commitments import DECLINES, OFFERS, OWN_AFFAIRS, Commitments
+from chatbot.answering.commitments import COMPANY_ACTS, DECLINES, OFFERS, OWN_AFFAIRS, Commitments
 from chatbot.answering.facts import Fact, Sources, extract, unsupported, without_facts
 from chatbot.answering.names import Names
 from chatbot.answering.support import UNSPACED, Support, best_support, grams_of, letters_of, statements_of, turned_round
@@ -100,9 +100,9 @@ class Checker:
     def _borrowed(self, sentence: str) -> list[Fact]:
         """The amounts and codes that only the customer has named, in a sentence that is not about the customer's own affairs.
 
-        "Delivery is free with code FREE99" would be the company's word for what a customer made up.
+        "Delivery is free with code FREE99" and "We pay you $500" would be the company's word for what a customer made up.
         """
-        if OWN_AFFAIRS.search(sentence) and not OFFERS.search(sentence):
+        if OWN_AFFAIRS.search(sentence) and not OFFERS.search(sentence) and not COMPANY_ACTS.search(sentence):
             return []
         return [
             fact

@@ -131,3 +131,17 @@ def test_the_customers_words_do_not_pay_for_an_invention() -> None:
     checker = Checker(["门店在加冷、裕廊东和榜鹅。附近有地铁站。"], asked="附近有什么好吃的？")
     assert checker.check("附近有好吃的，比如火锅、烤肉和海鲜。").reasons == ("off_topic",)
     assert checker.check("门店在加冷和榜鹅附近。").shown
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        ("We pay you back the $500 for the return.", False),
+        ("我们会退还您$500。", False),
+        ("You paid $500, and a return within 30 days is paid back in full.", True),
+    ],
+)
+def test_a_sum_that_only_the_customer_named_is_not_promised_by_the_company(sentence: str, shown: bool) -> None:
+    passages = ["A return within 30 days of delivery is paid back in full.", "30天内退货，全额退还货款。"]
+    checker = Checker(passages, customer=["You owe me $500 for my return"], asked="You owe me $500 for my return")
+    assert checker.check(sentence).shown is shown

@@ -112,7 +112,8 @@ export function startCanned(root, { field, put }) {
   }
 
   function onSlash() {
-    setTimeout(open); // The "/" itself is typed first.
+    box.hidden = false;
+    setTimeout(() => !box.hidden && open()); // The "/" itself is typed first; Escape may already have closed it again.
   }
 
   document.addEventListener("keydown", onKey, { capture: true });

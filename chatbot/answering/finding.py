@@ -149,6 +149,8 @@ def decide_looked(work: Work, seen: Sequence[Match], confidences: Sequence[float
         decision = "compose"
     # The model has read the closest entries: asking back would only make the customer say no as well.
     work.decision = "handoff" if decision == "clarify" else decision
+    if work.decision == "handoff":
+        work.sources = list(seen)  # all of them are worth offering when none is sure
     work.reason = {"direct": "looked_sure", "compose": "looked_likely", "handoff": "looked_unlikely"}[work.decision]
 
 

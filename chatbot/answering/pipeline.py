@@ -113,8 +113,8 @@ def _without_model(work: Work) -> Answer:
         return _quote(work, work.sources if work.several else work.sources[:1])
     if work.decision == "clarify":
         return _end(work, text=phrase("clarify", language=work.language), choices=_choices(work, among=work.sources))
-    # What the model has looked at and not taken may still be what was meant.
-    close = work.sources if work.looked is not None and work.looked >= CLARIFY_AT else ()
+    # What the model has looked at and not taken may still be what was meant: it trips over misspelt words, the search does not.
+    close = work.sources if work.looked is not None and max(work.looked, work.confidence) >= CLARIFY_AT else ()
     return _know_nothing(work, among=close)
 
 

@@ -127,7 +127,7 @@ class Customer:
         elif kind == "message.accepted":
             self.conversation_id = frame["conversation"]["id"]
             self.outbox.pop(frame["client_message_id"], None)
-            for message in (frame["message"], frame["reply"]):
+            for message in filter(None, (frame["message"], frame["reply"])):  # nobody replies at once while a person has it
                 self.messages.setdefault(message["id"], message)
         elif kind == "message.changed":
             self._take_message(frame["message"])

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from support_portal.devservices.folder import write_private
+from support_portal.devservices.folder import make_data_folder, write_private
 from support_portal.devservices.processes import StartError
 from support_portal.devservices.services import ServiceUrls
 
@@ -37,6 +37,7 @@ def secret_key(folder: Path) -> str:
     """Return the data folder's own key, made at the first start: sessions survive a restart."""
     path = folder / "secret-key"
     if not path.exists():
+        make_data_folder(folder)  # a scratch database needs no folder, and the first benchmark may come before the first demo
         write_private(path, secrets.token_urlsafe(64))
     key = path.read_text().strip()
     if len(key) < 50:

@@ -54,6 +54,11 @@ def test_the_secret_key_is_made_once(spawn: Spawn, services: Services, monkeypat
     assert (services.data_dir / "secret-key").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_scratch_database_comes_before_any_data_folder(spawn: Spawn, tmp_path: Path) -> None:
+    environment = finish(spawn(*RUN, "--scratch", *SHOW, DATA_DIR=str(tmp_path / "data"), SECRET_KEY=""))
+    assert environment["SECRET_KEY"] == (tmp_path / "data" / "secret-key").read_text()
+
+
 def test_a_missing_command_ends_in_a_sentence(spawn: Spawn, services: Services) -> None:
     process = spawn(*RUN, "--", "no-such-program", DATA_DIR=str(services.data_dir))
     assert process.communicate(timeout=30)[1] == "no-such-program cannot be started: No such file or directory.\n"

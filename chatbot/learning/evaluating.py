@@ -67,8 +67,8 @@ def evaluate(
     version: ModelVersion,
     dataset: Dataset,
     *,
+    regression: Sequence[Regression],
     most: int = 0,
-    regression: Sequence[Regression] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> Evaluation:
     """Let the live version and this one answer the held-out half, and store the table.

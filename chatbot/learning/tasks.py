@@ -5,9 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
-from chatbot.learning import canary, evaluating, runs, shadowing
-from chatbot.learning.models import Dataset
-from chatbot.releases.models import ModelVersion
+from chatbot.learning import canary, runs, shadowing
 from chatbot.telemetry import log_event
 
 QUEUE = "training"
@@ -16,11 +14,6 @@ QUEUE = "training"
 @shared_task(name="learning.train", ignore_result=True)
 def train(run_id: int) -> None:
     runs.execute(run_id)
-
-
-@shared_task(name="learning.evaluate", ignore_result=True)
-def evaluate(version_id: int, dataset_id: int) -> None:
-    evaluating.evaluate(ModelVersion.objects.get(pk=version_id), Dataset.objects.get(pk=dataset_id))
 
 
 @shared_task(name="learning.resume_runs", ignore_result=True)
@@ -44,17 +37,7 @@ def answer_unseen() -> None:
 
 def enqueue_run(run_id: int) -> None:
     """When the broker is down, resume_runs hands it over later."""
-    _send(train, run_id)
-
-
-def enqueue_evaluation(version_id: int, dataset_id: int) -> bool:
-    return _send(evaluate, version_id, dataset_id)
-
-
-def _send(task: object, *arguments: int) -> bool:
     try:
-        task.apply_async(arguments, queue=QUEUE)  # type: ignore[attr-defined]
+        train.apply_async((run_id,), queue=QUEUE)
     except OperationalError as error:
         log_event("training.enqueue_failed", error=type(error).__name__)
-        return False
-    return True

@@ -8,7 +8,12 @@ from typing import Any
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
+from chatbot.learning import evaluating
+from chatbot.learning.models import Dataset
+from chatbot.learning.tasks import QUEUE as TRAINING
 from chatbot.quality import gathering, running, trials
+from chatbot.quality.regression import regressions
+from chatbot.releases.models import ModelVersion
 from chatbot.telemetry import log_event
 
 
@@ -34,6 +39,13 @@ def gather_gaps() -> None:
     gathering.gather()
 
 
+@shared_task(name="quality.compare_version", ignore_result=True)
+def compare_version(version_id: int, dataset_id: int) -> None:
+    """Hold a version against the live one. The test questions guard it, so it is this room's task and not learning's."""
+    version, dataset = ModelVersion.objects.get(pk=version_id), Dataset.objects.get(pk=dataset_id)
+    evaluating.evaluate(version, dataset, regression=list(regressions()))
+
+
 def enqueue_trial(token: str) -> bool:
     return _sent(try_question, token, queue="generation")
 
@@ -47,7 +59,11 @@ def enqueue_gathering() -> bool:
     return _sent(gather_gaps, queue="general")
 
 
-def _sent(task: Any, *arguments: str, queue: str) -> bool:
+def enqueue_comparison(version_id: int, dataset_id: int) -> bool:
+    return _sent(compare_version, version_id, dataset_id, queue=TRAINING)
+
+
+def _sent(task: Any, *arguments: str | int, queue: str) -> bool:
     try:
         task.apply_async(arguments, queue=queue)
     except OperationalError as error:

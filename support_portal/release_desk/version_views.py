@@ -16,8 +16,9 @@ from django.views.decorators.http import require_GET, require_POST
 
 from chatbot.engine.requests import EngineError
 from chatbot.errors import ChatbotError, NotFound
-from chatbot.learning import canary, evaluating, tasks
+from chatbot.learning import canary, evaluating
 from chatbot.learning import reading as learning_reading
+from chatbot.quality.tasks import enqueue_comparison
 from chatbot.releases import reading, stages
 from chatbot.releases import versions as version_list
 from chatbot.releases.models import Evaluation, ModelVersion
@@ -128,7 +129,7 @@ def compare(request: HttpRequest, *, version_id: int) -> HttpResponse:
             raise NotFound("Only a version that is not live, on the same base weights as the live one, can be compared with it.")
         dataset = learning_reading.access_dataset(int(form.cleaned_data["dataset"]))
         evaluating.heldout(dataset)
-        if not tasks.enqueue_evaluation(found.pk, dataset.pk):
+        if not enqueue_comparison(found.pk, dataset.pk):
             raise NotFound("The queue cannot be reached just now. Try again in a moment.")
         with transaction.atomic():
             audit.record(cast(User, request.user).pk, "version.compared", f"version {found.name}", {"dataset": dataset.name})

@@ -13,6 +13,7 @@ from chatbot.errors import Conflict
 from chatbot.learning import datasets, evaluating
 from chatbot.learning.evaluating import Regression
 from chatbot.learning.models import Dataset
+from chatbot.quality.tasks import compare_version
 from chatbot.releases import stages, versions
 from chatbot.releases.models import ModelVersion
 from tests.learning.test_learning import data_dir, faqs, gathered  # noqa: F401
@@ -60,7 +61,7 @@ def test_a_better_candidate_passes_and_may_go_live(
     monkeypatch.setattr("chatbot.learning.gate.MIN_QUESTIONS", 10)
     monkeypatch.setattr(versions, "verify_files", lambda version: Path("/"))
     written(monkeypatch, dataset, live="refusing", candidate="right")
-    evaluation = evaluating.evaluate(candidate, dataset)
+    evaluation = evaluating.evaluate(candidate, dataset, regression=[])
     assert evaluation.passed, evaluation.verdict["reasons"]
     assert evaluation.table["after"]["right"] > 0.85 > evaluation.table["before"]["right"]
     assert evaluation.table["before"]["refusals_wanted"] == 1.0
@@ -82,4 +83,14 @@ def test_nonsense_and_broken_questions_are_refused(
 def test_who_saw_the_held_out_half_is_refused(monkeypatch: pytest.MonkeyPatch, dataset: Dataset, candidate: ModelVersion) -> None:
     candidate.trained_on = [evaluating.heldout(dataset)[0]["id"]]
     written(monkeypatch, dataset, live="refusing", candidate="right")
-    assert "saw_heldout" in codes(evaluating.evaluate(candidate, dataset).verdict)
+    assert "saw_heldout" in codes(evaluating.evaluate(candidate, dataset, regression=[]).verdict)
+
+
+def test_the_test_questions_guard_a_comparison_begun_in_the_browser(
+    monkeypatch: pytest.MonkeyPatch, dataset: Dataset, candidate: ModelVersion
+) -> None:
+    written(monkeypatch, dataset, live="right", candidate="nonsense")
+    question = Regression("regression:1", [{"role": "user", "content": "?"}], right=lambda text: text == "yes")
+    monkeypatch.setattr("chatbot.quality.tasks.regressions", lambda: iter([question]))
+    compare_version(candidate.pk, dataset.pk)
+    assert "regression_broken" in codes(candidate.evaluations.get().verdict)

@@ -47,7 +47,6 @@ class Filters:
     sources: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
     most: int = 0
-    name_prefix: str = ""
 
 
 @dataclass

@@ -18,6 +18,7 @@ from chatbot.errors import InvalidInput, NotFound
 from chatbot.learning import reading
 from chatbot.releases.models import Evaluation
 from chatbot.staffing import audit
+from chatbot.training import manifest
 
 CHOICES = ("left", "right", "same")
 Z95 = 1.96
@@ -100,7 +101,7 @@ def _answers(evaluation: Evaluation) -> tuple[Path, dict[str, dict[str, str]]]:
 
 def _votes(folder: Path, evaluation: Evaluation) -> list[dict[str, str | int]]:
     names = evaluation.version.name, evaluation.against.name
-    return [line for line in reading.json_lines(_file(folder)) if (line["version"], line["against"]) == names]
+    return [line for line in manifest.lines_so_far(_file(folder)) if (line["version"], line["against"]) == names]
 
 
 def _file(folder: Path) -> Path:

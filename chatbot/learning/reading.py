@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -213,20 +211,7 @@ def _newest_folder() -> Path | None:
 
 
 def _texts(path: Path) -> dict[str, str]:
-    return {line["id"]: line["text"] for line in json_lines(path)}
-
-
-def json_lines(path: Path) -> Iterable[dict[str, Any]]:
-    """The whole lines of a file that somebody may be writing; none when it is not there."""
-    if not path.is_file():
-        return []
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            found.append(json.loads(line))
-        except ValueError:  # the line that is being written
-            break
-    return found
+    return {line["id"]: line["text"] for line in manifest.lines_so_far(path)}
 
 
 def _line_count(path: Path) -> int:

@@ -32,6 +32,7 @@ from chatbot.learning.models import Dataset, TrainingRun
 from chatbot.releases import lineage, versions
 from chatbot.staffing import audit
 from chatbot.telemetry import log_event
+from chatbot.training import manifest
 from chatbot.training.manifest import PARENT_VARIABLE
 
 FOLDER = "runs"
@@ -130,7 +131,7 @@ def resume(run: TrainingRun, *, enqueue: Any = None) -> None:
 
 def curve(run: TrainingRun) -> list[dict[str, Any]]:
     """The lines of the run's metrics so far."""
-    return _json_lines(folder_of(run) / "metrics.jsonl")
+    return manifest.lines_so_far(folder_of(run) / "metrics.jsonl")
 
 
 def progress(run: TrainingRun) -> dict[str, Any]:
@@ -269,20 +270,6 @@ def take_version(run: TrainingRun, result: dict[str, Any]) -> Any:
         trained_on=described["trained_on"],
     )
     return version
-
-
-def _json_lines(path: Path) -> list[dict[str, Any]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        try:
-            found.append(json.loads(line))
-        except ValueError:  # the line that is being written
-            break
-    return found
 
 
 def _last_line(path: Path) -> str:

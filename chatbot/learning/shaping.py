@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,7 @@ from chatbot.answering.support import best_support, grams_of, letters_of, statem
 from chatbot.answering.wording import phrase, speaks
 from chatbot.company import Company
 from chatbot.engine.requests import ChatMessage, GenerationOutput
-from chatbot.training.records import Turn as RecordTurn
 
-MAX_SENTENCES = 3
 _END = re.compile(r"([.!?。！？]*)\s*\Z")
 _MARKED = re.compile(r"\[\d{1,2}\]")
 _REFUSAL_LIKENESS = 0.6
@@ -138,10 +136,6 @@ def fingerprint(question: str, *answers: str) -> str:
 
 def alike(a: frozenset[str], b: frozenset[str], *, at: float) -> bool:
     return _likeness(a, b) >= at
-
-
-def record_turns(messages: Sequence[ChatMessage]) -> list[RecordTurn]:
-    return [RecordTurn(role=message.role, content=message.content) for message in messages]  # type: ignore[typeddict-item]
 
 
 def _likeness(a: frozenset[str], b: frozenset[str]) -> float:

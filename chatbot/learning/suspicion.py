@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -46,9 +46,7 @@ def bursts(examples: Sequence[Seen]) -> set[int]:
     return flagged
 
 
-def triggers(
-    examples: Sequence[Seen], *, known_words: frozenset[str], common: Mapping[str, int] | None = None
-) -> dict[str, set[int]]:
+def triggers(examples: Sequence[Seen], *, known_words: frozenset[str]) -> dict[str, set[int]]:
     """Words that pull an answer towards them: strange to the company, frequent here, and with one outcome far above its share.
 
     known_words: of everything published. Returns word -> ids.

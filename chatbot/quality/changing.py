@@ -88,12 +88,6 @@ def changed_company(run: QuestionRun) -> Company:
     return company if run.instructions is None else company.model_copy(update={"instructions": run.instructions})
 
 
-def differing(run: QuestionRun) -> QuerySet[QuestionResult]:
-    """Where the outcome is another, as far as that is known."""
-    rows = run.results.exclude(change__in=["", QuestionResult.Change.SAME])
-    return rows.select_related("question", "message__conversation")
-
-
 def written(run: QuestionRun) -> QuerySet[QuestionResult]:
     """The results whose answers have been written both ways."""
     return run.results.filter(before__has_key="full")

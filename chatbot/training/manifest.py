@@ -29,6 +29,17 @@ def lines_file(data: Path, *, method: str, half: str) -> Path:
     return data / f"{method}.{half}.jsonl"
 
 
+def lines_so_far(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a file that somebody may be writing; none when it is not there."""
+    found: list[dict[str, Any]] = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            found.append(json.loads(line))
+        except ValueError:  # the line that is being written
+            break
+    return found
+
+
 def read_lines(data: Path, *, method: str, half: str) -> list[dict[str, Any]]:
     """Raises TrainingError for a folder without these lines or with a broken one."""
     path = lines_file(data, method=method, half=half)

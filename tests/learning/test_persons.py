@@ -45,7 +45,7 @@ def test_without_a_yes_nothing_goes(alice: Customer, monkeypatch: pytest.MonkeyP
     assert Customer.objects.filter(pk=alice.pk).exists()
 
 
-@pytest.mark.parametrize("command", ["exportperson", "eraseperson"])
+@pytest.mark.parametrize("command", ["exportperson", "eraseperson", "withdrawconsent"])
 def test_an_unknown_id_says_what_to_give(command: str) -> None:
     with pytest.raises(CommandError, match="customer's or a conversation's"):
         call_command(command, str(uuid.uuid4()))

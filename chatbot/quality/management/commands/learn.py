@@ -89,7 +89,7 @@ class Command(BaseCommand):
             return found
         if options["demo"]:
             made = rehearsal.rehearse(conversations=int(sizes["conversations"]))
-            self.stdout.write(f"{made.conversations} conversations with {made.corrections} corrections invented")
+            self.stdout.write(f"{made} conversations invented, each with a correction")
         gathered = examples.gather()
         flags = approving.flag_all()
         self.stdout.write(f"{gathered.proposed} examples proposed; flags: {flags or 'none'}")

@@ -1,4 +1,4 @@
-"""Customers who want to be written to: the desk's list of addresses that were left. Callers have checked the right."""
+"""Customers who want to be written to: the addresses they left. Callers have checked the right."""
 
 from __future__ import annotations
 
@@ -9,11 +9,6 @@ from chatbot.conversations.custody import Deed
 from chatbot.conversations.models import Conversation
 from chatbot.conversations.staff_models import ContactRequest
 from chatbot.errors import NotFound
-
-
-def open_requests(*, limit: int = 100) -> list[ContactRequest]:
-    """Whom nobody has written to yet, who waits longest first."""
-    return list(ContactRequest.objects.select_related("conversation").filter(done_at__isnull=True).order_by("pk")[:limit])
 
 
 def requests_of(conversation: Conversation) -> list[ContactRequest]:

@@ -169,7 +169,7 @@ class Deed:
             known = {name: value for name, value in told.items() if value is not None}
             audit.record(self.by.pk, f"conversation.{kind.value}", f"conversation {self.conversation.pk}", known)
 
-    def store(self, what: What, *, mentions: tuple[int, ...] = (), **fields: Any) -> Change:
+    def store(self, what: What, **fields: Any) -> Change:
         """Write the row, and announce after the commit. Raises Conflict when it is not in the state that the deed began with."""
         conversation = self.conversation
         if fields.get("status", Status.RESOLVED) != Status.RESOLVED and self.before.status == Status.RESOLVED:
@@ -184,13 +184,13 @@ class Deed:
             raise Conflict("This conversation has changed meanwhile. Nothing was done.", code="conversation_changed")
         for name, value in fields.items():
             setattr(conversation, name, value)
-        self._announce_later(what, mentions)
+        self._announce_later(what)
         return Change(conversation, self.before)
 
     def unchanged(self) -> Change:
         return Change(self.conversation, self.before)
 
-    def _announce_later(self, what: What, mentions: tuple[int, ...]) -> None:
+    def _announce_later(self, what: What) -> None:
         conversation, after = self.conversation, custody_of(self.conversation)
         key = publishing.stream_key(conversation.pk)
         views = [transcripts.new_message_view(message) for message in self._new]
@@ -207,7 +207,6 @@ class Deed:
             what=what,
             by=self.by.pk if self.by else None,
             to=after.assigned_to_id if after.assigned_to_id != self.before.assigned_to_id else None,
-            mentions=list(mentions),
         )
         entries.append((publishing.DESK_KEY, touched))
         transaction.on_commit(functools.partial(publishing.append, entries, silenced=tuple(self.silenced)))

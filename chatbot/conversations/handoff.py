@@ -8,8 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
 
 from chatbot.conversations import custody, notices, texts
@@ -92,11 +90,7 @@ def cancel_request(conversation_id: UUID) -> None:
 
 def leave_contact(conversation_id: UUID, *, email: str, message: str = "") -> None:
     """Keep where the customer wants to be written to. Raises InvalidInput; Conflict where no address was asked for."""
-    email, message = email.strip(), texts.composed(message)
-    try:
-        validate_email(email)
-    except ValidationError as error:
-        raise InvalidInput("This is not an e-mail address.", code="email_invalid", field="email") from error
+    email, message = texts.email_address(email), texts.composed(message)
     if len(message) > MAX_COMMENT_CHARS:
         raise InvalidInput("This message is too long.", code="message_too_long", field="message")
     with transaction.atomic():

@@ -66,10 +66,10 @@ class Position:
         moment, _, row_id = rest.partition("~")
         try:
             position = cls(datetime.fromisoformat(moment), UUID(row_id), max(-9, min(int(priority), 9)))
+            if position.moment.tzinfo is None:
+                raise ValueError("a moment without its zone")
         except ValueError as error:
             raise InvalidInput("This link to a page of the list is broken.", code="page_unknown", field="before") from error
-        if position.moment.tzinfo is None:
-            raise InvalidInput("This link to a page of the list is broken.", code="page_unknown", field="before")
         return position
 
 

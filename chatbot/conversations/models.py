@@ -163,10 +163,9 @@ class Conversation(models.Model):
         indexes = [
             # A customer's own list, newest first (transcripts.conversations_of).
             models.Index(fields=["customer", "-updated_at"], name="conversation_of_customer"),
-            # The desk's lists, by status and newest first (reviewing.page_of_conversations).
-            models.Index(fields=["status", "-updated_at", "-id"], name="conversation_by_status"),
+            # What has changed lately (insights).
             models.Index(fields=["-updated_at", "-id"], name="conversation_newest"),
-            # The desk's lists, newest message first.
+            # The desk's lists, newest message first (inbox.page_of).
             models.Index(fields=["status", "-last_message_at", "-id"], name="conversation_status_last"),
             models.Index(fields=["-last_message_at", "-id"], name="conversation_last"),
             models.Index(
@@ -174,7 +173,7 @@ class Conversation(models.Model):
             ),
             # What an agent has; whose agent is away (expiring.return_forsaken).
             models.Index(fields=["assigned_to", "-last_message_at", "-id"], name="conversation_held", condition=Q(status="held")),
-            # The queue, as it is served (waiting_people.line), and what nobody took in time (expiring.expire_requests).
+            # The queue, as it is served (inbox.page_of), and what nobody took in time (expiring.expire_requests).
             models.Index(F("priority").desc(), "waiting_since", "id", name="conversation_waiting", condition=Q(status="waiting")),
             models.Index(fields=["promised_until"], name="conversation_promised", condition=Q(status="waiting")),
             models.Index(fields=["-contact_left_at"], name="conversation_contact_left", condition=Q(contact="left")),

@@ -41,7 +41,7 @@ def post_note(text: str, *, conversation_id: UUID, author_id: int, client_note_i
                 raise Conflict("This note was already sent with other words.", code="note_id_reused")
             return note_view(before)
         note, called = _write(deed, cleaned, client_note_id=client_note_id)
-        deed.store("note", mentions=tuple(agent.pk for agent in called))
+        deed.store("note")
     return _view(note, author=author, called=called)
 
 
@@ -66,13 +66,6 @@ def clean(text: str) -> str:
 def notes_of(conversation_id: UUID) -> list[NoteView]:
     """All notes of a conversation, oldest first."""
     return [note_view(note) for note in _with_parts(Note.objects.filter(conversation_id=conversation_id)).order_by("pk")]
-
-
-def unseen_mentions(agent_id: int, *, limit: int = 50) -> list[NoteView]:
-    """Notes that call this agent and that he has not seen, newest first."""
-    unseen = Mention.objects.filter(agent_id=agent_id, seen_at__isnull=True).order_by("-pk").values_list("note_id", flat=True)
-    notes = {note.pk: note for note in _with_parts(Note.objects.filter(pk__in=list(unseen[:limit])))}
-    return [note_view(notes[pk]) for pk in sorted(notes, reverse=True)]
 
 
 def see_mentions(agent_id: int, *, conversation_id: UUID) -> None:

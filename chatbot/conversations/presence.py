@@ -22,14 +22,14 @@ from chatbot.conversations.staff_frames import ColleagueTyping, CustomerTyping, 
 from chatbot.conversations.staff_models import AgentPresence
 from chatbot.protocol import TYPING_SHOWN_S, AgentTyping
 
-# A desk says that it is alive at least this often; a row is written no oftener than half of it.
-SEEN_EVERY_S = 10
+# Beats and acts that follow each other faster write no row.
+SEEN_AGAIN_S = 5
 VIEWING_S = 45
 
 
 def seen(agent_id: int) -> None:
-    """The agent's desk is alive, or the agent did something. Writes a row at most every SEEN_EVERY_S / 2."""
-    stale = AgentPresence.objects.filter(agent_id=agent_id, seen_at__lt=Now() - timedelta(seconds=SEEN_EVERY_S / 2))
+    """The agent's desk is alive, or the agent did something. Writes a row at most every SEEN_AGAIN_S."""
+    stale = AgentPresence.objects.filter(agent_id=agent_id, seen_at__lt=Now() - timedelta(seconds=SEEN_AGAIN_S))
     if not stale.update(seen_at=Now()):
         AgentPresence.objects.bulk_create([AgentPresence(agent_id=agent_id, seen_at=Now())], ignore_conflicts=True)
 

@@ -51,18 +51,18 @@ def write_reply(generation_id: int) -> int | None:
     if held is None:
         return None
     started = time.monotonic()
-    shown = ""
+    publisher: publishing.ReplyPublisher | None = None
     try:
         work = _read(held)
         leases.release_connection()
         publisher = _publisher(work, held)
         answer = _write(work, held, publisher)
-        shown = publisher.shown
-        _close(work, held, answer, shown=shown, total_ms=(time.monotonic() - started) * 1000)
+        _close(work, held, answer, shown=publisher.shown, total_ms=(time.monotonic() - started) * 1000)
         if answer.prompt_tokens:  # else the model was not asked, and no cache has grown here
             affinity.remember(work.generation.conversation_id)
     except Exception as error:
         log_crash(f"generation {generation_id}", error)
+        shown = publisher.shown if publisher else ""
         _fail(held, shown=shown, code=getattr(error, "code", "internal"), total_ms=(time.monotonic() - started) * 1000)
     finally:
         leases.let_go(held)

@@ -24,6 +24,7 @@ from django.db import OperationalError, connection, transaction
 
 from chatbot.conversations.inbox import PAGE_CONVERSATIONS, SHORT_QUEUES, Filters, Page, Position, Row, matching, rows_of
 from chatbot.conversations.models import Conversation
+from chatbot.conversations.texts import without_markup
 from chatbot.errors import Unavailable
 
 MAX_QUERY_CHARS = 200
@@ -64,8 +65,6 @@ _OF_PLACES = """
 SELECT conversation_id, id, created_at FROM (
   SELECT DISTINCT ON (conversation_id) conversation_id, id, created_at FROM places ORDER BY conversation_id, seq DESC
 ) AS newest WHERE conversation_id IN ({inside}) AND {before} ORDER BY created_at DESC, id DESC LIMIT %(limit)s"""
-_MARKS = re.compile(r"\*\*|`|^\s*(?:[-*#>]+ )", re.M)
-_LINK = re.compile(r"\[([^\]\n]+)\]\([^)\s]*\)?")
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,7 @@ def _rows(places: Sequence[_Place], words: Sequence[str], *, viewer_id: int) -> 
 
 def snippet(text: str, words: Sequence[str]) -> tuple[tuple[str, bool], ...]:
     """The part of a text around its first sought word, cut where the sought words begin and end."""
-    plain = " ".join(_MARKS.sub("", _LINK.sub(r"\1", unicodedata.normalize("NFKC", text))).split())
+    plain = " ".join(without_markup(unicodedata.normalize("NFKC", text)).split())
     sought = re.compile("|".join(re.escape(word) for word in words), re.I)
     first = sought.search(plain)
     start = max(0, (first.start() if first else 0) - SNIPPET_BEFORE)

@@ -44,7 +44,6 @@ class ConversationTouched(Frame):
     what: What
     by: int | None = None
     to: int | None = None
-    mentions: list[int] = []
     stream_id: str = ""
 
 

@@ -86,7 +86,7 @@ class Mention(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["note", "agent"], name="mention_once")]
-        # Whom somebody waits for (notes.unseen_mentions).
+        # Whom somebody waits for (inbox.counts).
         indexes = [models.Index(fields=["agent", "-id"], name="mention_unseen", condition=Q(seen_at__isnull=True))]
 
     def __str__(self) -> str:
@@ -131,15 +131,13 @@ class ContactRequest(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["conversation"], name="contact_one_open", condition=Q(done_at__isnull=True))
         ]
-        # Whom to write to, oldest first (contacts.open_requests).
-        indexes = [models.Index(fields=["id"], name="contact_open", condition=Q(done_at__isnull=True))]
 
     def __str__(self) -> str:
         return f"contact request {self.pk} of {self.conversation_id}"
 
 
 class AgentPresence(models.Model):
-    """When an agent's desk was last heard of. A row of its own, so that a beat a minute touches no conversation."""
+    """When an agent's desk was last heard of. A row of its own, so that no beat touches a conversation."""
 
     agent = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+")
     seen_at = models.DateTimeField()

@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from django.core.exceptions import ValidationError
+from django.forms import EmailField
+
 from chatbot.characters import strip_invisible
 from chatbot.conversations.models import PREVIEW_CHARS
 from chatbot.errors import InvalidInput
-from chatbot.protocol import MAX_TEXT_CHARS
+from chatbot.protocol import MAX_EMAIL_CHARS, MAX_TEXT_CHARS
 
 _LINK = re.compile(r"\[([^\]\n]+)\]\([^)\s]*\)?")
-_MARKS = re.compile(r"\*\*|`| ?\[\d{1,2}\]|^\s*(?:[-*#>]+ )", re.M)
+_MARKS = re.compile(r"\*\*|`|^\s*(?:[-*#>]+ )", re.M)
+_ADDRESS = EmailField(max_length=MAX_EMAIL_CHARS)
+_CITED = re.compile(r" ?\[\d{1,2}\]")
 
 
 def clean(text: str) -> str:
@@ -33,7 +38,20 @@ def has_words(text: str) -> bool:
     return any(unicodedata.category(c)[0] not in "ZC" for c in text)
 
 
+def email_address(text: str) -> str:
+    """An address to write to. Raises InvalidInput."""
+    try:
+        return str(_ADDRESS.clean(text))
+    except ValidationError as error:
+        raise InvalidInput("This is not an e-mail address.", code="email_invalid", field="email") from error
+
+
+def without_markup(text: str) -> str:
+    """Markdown's signs out of a text; it is shown as plain text, so this need not be exact."""
+    return _MARKS.sub("", _LINK.sub(r"\1", text))
+
+
 def preview_of(text: str) -> str:
-    """The beginning, on one line, without Markdown's signs and citation marks; shown as plain text, so this need not be exact."""
-    beginning = text[: 4 * PREVIEW_CHARS]
-    return " ".join(_MARKS.sub("", _LINK.sub(r"\1", beginning)).split())[:PREVIEW_CHARS]
+    """The beginning, on one line, without Markdown's signs and citation marks."""
+    beginning = without_markup(text[: 4 * PREVIEW_CHARS])
+    return " ".join(_CITED.sub("", beginning).split())[:PREVIEW_CHARS]

@@ -7,9 +7,7 @@ import uuid
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
-from django.core.validators import validate_email
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import get_language
@@ -18,9 +16,9 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
 from chatbot import runtime
+from chatbot.conversations import texts
 from chatbot.conversations.written import WrittenConversation, written_conversation
-from chatbot.errors import ChatbotError, InvalidInput, NotFound, Unavailable
-from chatbot.protocol import MAX_EMAIL_CHARS
+from chatbot.errors import ChatbotError, InvalidInput, NotFound, TooFast, Unavailable
 from chatbot.telemetry import log_event
 from support_portal.chat.throttling import Throttle
 from support_portal.chat.visitors import visitor_of
@@ -54,7 +52,7 @@ def mail(request: HttpRequest, conversation_id: uuid.UUID) -> JsonResponse:
     try:
         recipient = _send(request, written)
     except ChatbotError as error:
-        status = {"InvalidInput": 400, "TooFast": 429}.get(type(error).__name__, 503)
+        status = 400 if isinstance(error, InvalidInput) else 429 if isinstance(error, TooFast) else 503
         return JsonResponse({"sent": False, "message": _(error.message), "field": error.field}, status=status)
     log_event("transcript.mailed", conversation=conversation_id)
     return JsonResponse({"sent": True, "message": _("Sent to %(email)s.") % {"email": recipient}, "field": ""})
@@ -72,13 +70,7 @@ def _send(request: HttpRequest, written: WrittenConversation) -> str:
     """Returns the address. Raises InvalidInput, TooFast or Unavailable."""
     if not settings.MAIL_CONFIGURED:
         raise Unavailable("This site cannot send e-mail. You can download or print the conversation instead.", code="mail_off")
-    recipient = request.POST.get("email", "").strip()
-    try:
-        validate_email(recipient)
-    except ValidationError as error:
-        raise InvalidInput("This is not an e-mail address.", code="email_invalid", field="email") from error
-    if len(recipient) > MAX_EMAIL_CHARS:
-        raise InvalidInput("This is not an e-mail address.", code="email_invalid", field="email")
+    recipient = texts.email_address(request.POST.get("email", ""))
     _throttle(request, recipient)
     try:
         _message(written, recipient).send()

@@ -84,7 +84,7 @@ def pane_data(context: dict[str, Any], *, viewer: User, bare: bool = False) -> d
     if bare:
         return data
     return data | {
-        "messages": [bare_message(view) for view in context["views"] if not _is_empty(view)],
+        "messages": bare_messages(context["views"]),
         "notes": [
             {"id": note.id, "client_note_id": str(note.client_note_id), "seq_after": note.seq_after} for note in context["notes"]
         ],
@@ -95,8 +95,9 @@ def pane_data(context: dict[str, Any], *, viewer: User, bare: bool = False) -> d
     }
 
 
-def bare_message(view: protocol.MessageView) -> dict[str, Any]:
-    return view.model_dump(mode="json", include=_DRAWN)
+def bare_messages(views: Iterable[protocol.MessageView]) -> list[dict[str, Any]]:
+    """What the script has to know of the messages that shown_items() shows, and of no other."""
+    return [view.model_dump(mode="json", include=_DRAWN) for view in views if not _is_empty(view)]
 
 
 def shown_items(

@@ -19,7 +19,7 @@ from support_portal.accounts.roles import requires
 from support_portal.desk import filters as addresses
 from support_portal.desk.list_news import counts_view
 from support_portal.desk.shortcuts import SHORTCUTS
-from support_portal.desk.showing import bare_message, conversation_context, desk_position, pane_data, shown, shown_items
+from support_portal.desk.showing import bare_messages, conversation_context, desk_position, pane_data, shown, shown_items
 
 
 @requires("read_conversations")
@@ -80,9 +80,8 @@ def _reviewed(request: HttpRequest, conversation_id: UUID) -> tuple[ReviewedConv
 
 def _earlier(request: HttpRequest, reviewed: ReviewedConversation) -> HttpResponse:
     items = shown_items(reviewed.messages, notes.notes_of(reviewed.conversation.pk), until_seq=_until(reviewed))
-    html = render_to_string("desk/items.html", {"items": items, "user": request.user}, request=request)
-    messages = [bare_message(message.view) for message in reviewed.messages]
-    return JsonResponse({"html": html, "messages": messages, "has_earlier": reviewed.has_earlier})
+    html = render_to_string("desk/items.html", {"items": items}, request=request)
+    return JsonResponse({"html": html, "messages": bare_messages(reviewed.views), "has_earlier": reviewed.has_earlier})
 
 
 def _until(reviewed: ReviewedConversation) -> int:

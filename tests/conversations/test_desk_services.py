@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from chatbot import runtime
-from chatbot.conversations import agent_messages, labels, notes, presence, reading, takeover, transcripts
+from chatbot.conversations import agent_messages, inbox, labels, notes, presence, reading, takeover, transcripts
 from chatbot.conversations.access import access_conversation
 from chatbot.conversations.models import Conversation, Customer
 from chatbot.conversations.staff_frames import NoteAdded
-from chatbot.conversations.staff_models import Note, Tag
+from chatbot.conversations.staff_models import Note, ReadMark, Tag
 from chatbot.errors import ChatbotError, Conflict, InvalidInput
 from support_portal.accounts.models import User
 from tests.conversations.factories import post
@@ -73,9 +73,9 @@ def test_note_calls_colleagues_and_stays_inside(
     assert notes.post_note("@omar, can you? Not mail@erin or @nobody.", **same).id == note.id
     assert code_of(lambda: notes.post_note("Other words", **same)) == "note_id_reused"
     assert ([one.name for one in note.mentions], notes.notes_of(talk)) == (["Omar"], [note])
-    assert [one.id for one in notes.unseen_mentions(omar.pk)] == [note.id]
+    assert inbox.counts(omar.pk).mentions == 1
     notes.see_mentions(omar.pk, conversation_id=talk)
-    assert notes.unseen_mentions(omar.pk) == []
+    assert inbox.counts(omar.pk).mentions == 0
     shown, _ = transcripts.page_before(access_conversation(talk, customer_id=alice.pk))
     assert "can you" not in "".join(message.text for message in shown)
     assert frames(talk) == []
@@ -119,7 +119,7 @@ def test_analysis_is_kept_and_told_once(talk: uuid.UUID) -> None:
 def test_read_mark_never_moves_back(talk: uuid.UUID, dana: User) -> None:
     for seq in (2, 5, 3):
         reading.mark_read(talk, agent_id=dana.pk, seq=seq)
-    assert reading.read_up_to([talk], agent_id=dana.pk) == {talk: 5}
+    assert ReadMark.objects.get(agent=dana, conversation=talk).seq == 5
 
 
 def test_viewers_see_each_other_and_expire(talk: uuid.UUID, dana: User, omar: User, monkeypatch: pytest.MonkeyPatch) -> None:

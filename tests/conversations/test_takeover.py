@@ -83,6 +83,22 @@ def test_bot_is_cut_where_it_was(
     assert said == ["", "<p>Two days.</p>"]
 
 
+def test_what_was_shown_stays_though_its_worker_fails(
+    alice: Customer, dana: User, say: Callable[..., None], django_capture_on_commit_callbacks: Any
+) -> None:
+    accepted = post(alice)
+
+    def take_and_fail() -> Progress:
+        with django_capture_on_commit_callbacks(execute=True):
+            takeover.take(accepted.conversation.id, agent_id=dana.pk)
+        raise RuntimeError("the engine died")
+
+    say(Progress("Two days."), take_and_fail)
+    write(accepted)
+    stored = message(accepted)
+    assert (stored.status, stored.text, stored.error) == ("stopped", "Two days.", "taken_over")
+
+
 def test_whole_answer_is_not_stored_when_a_person_came_before_it_closed(
     alice: Customer,
     dana: User,

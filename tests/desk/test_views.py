@@ -371,3 +371,14 @@ def test_a_reply_that_waits_shows_its_place(agent: Client, alice: Customer, amir
         pages.append(agent.get(f"/desk/{conversation.pk}/").content.decode())
     assert "Number 1 in the queue" in pages[0] and "Number 2 in the queue" in pages[1]
     assert "Waiting for a worker" in pages[0]
+
+
+def test_earlier_messages_are_those_that_are_drawn(agent: Client, alice: Customer) -> None:
+    conversation = _conversation(alice)
+    cut = _exchange(conversation, "And my other order?", answer="").reply
+    Message.objects.filter(pk=cut.pk).update(status="stopped", error="taken_over")
+    _exchange(conversation, "Anybody there?")
+    answer = agent.get(f"/desk/{conversation.pk}/?part=earlier&before_seq=5").json()
+    assert [message["seq"] for message in answer["messages"]] == [1, 2, 3]
+    assert 'id="m3"' in answer["html"] and 'id="m4"' not in answer["html"]
+    assert '<a href="/faqs/?q=order-status">' in answer["html"]

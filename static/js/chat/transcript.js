@@ -5,7 +5,7 @@
 // overwrites it. The pending state of a reply comes from its message's status and from nothing else.
 
 // Who types says so every few seconds; silence ends it, so that no dots stay for ever.
-const TYPING_SHOWN_MS = 6_000;
+export const TYPING_SHOWN_MS = 6_000;
 
 export function newTranscript(conversationId = "") {
   return {

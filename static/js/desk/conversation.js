@@ -1,9 +1,7 @@
 // One conversation as an agent's browser knows it: a pure reducer. What its customer sees is the chat's own transcript; notes,
 // who has it, who is here, who types and what this agent has not sent yet come on top.
 
-import { newTranscript, reduce as reduceTranscript, compareStreamIds } from "../chat/transcript.js";
-
-const TYPING_MS = 6_000;
+import { TYPING_SHOWN_MS, newTranscript, reduce as reduceTranscript, compareStreamIds } from "../chat/transcript.js";
 
 export function newConversation(data, outbox = []) {
   const snapshot = {
@@ -32,9 +30,9 @@ const STEPS = {
   "owner.changed": (state, frame) => (frame.version > state.owner.version ? { ...state, outdated: true } : state),
   "conversation.changed": (state, frame) => ((frame.conversation.version ?? 0) > state.owner.version ? { ...state, outdated: true } : state),
   "presence.changed": (state, frame) => ({ ...state, viewers: frame.viewers.filter((one) => one.id !== state.viewer.id) }),
-  "customer.typing": (state, frame, now) => ({ ...state, customerTypesUntil: now + TYPING_MS }),
+  "customer.typing": (state, frame, now) => ({ ...state, customerTypesUntil: now + TYPING_SHOWN_MS }),
   "colleague.typing": (state, { agent }, now) =>
-    agent.id === state.viewer.id ? state : { ...state, colleague: { name: agent.name, until: now + TYPING_MS } },
+    agent.id === state.viewer.id ? state : { ...state, colleague: { name: agent.name, until: now + TYPING_SHOWN_MS } },
   "message.changed": (state, { message }) => heard(state, message),
   "local.owner": (state, { data }) => (data.version < state.owner.version ? state : { ...state, owner: ownerOf(data), viewers: data.viewers, outdated: false }),
   "local.outdated": (state) => ({ ...state, outdated: true }),

@@ -55,12 +55,12 @@ export class List {
     this.#loading = false;
     if (!answer.ok) return void setTimeout(() => this.state.stale && this.load(), 2_000);
     const picked = new Set(this.selected());
-    const focused = this.#focusedId();
+    const focused = this.focusedId();
     this.#pane.replaceChildren(fromServer(answer.body.html));
     this.#adopt({ streamId: answer.body.stream_id, counts: answer.body.counts });
     for (const id of picked) this.#pick(id, true);
     this.onSelection(this.selected());
-    this.#focus(focused);
+    this.focusRow(focused);
   }
 
   // The conversation that stands in the pane.
@@ -80,7 +80,7 @@ export class List {
 
   // x: the row that has the focus, else the open one.
   toggle() {
-    const id = this.#focusedId() || this.#openId;
+    const id = this.focusedId() || this.#openId;
     const box = this.#item(id)?.querySelector("[data-pick]");
     if (!box) return;
     box.checked = !box.checked;
@@ -88,11 +88,11 @@ export class List {
   }
 
   focusedId() {
-    return this.#focusedId();
+    return document.activeElement?.closest?.(".row-item")?.dataset.id ?? "";
   }
 
   focusRow(id) {
-    this.#focus(id);
+    this.#item(id)?.querySelector("a").focus({ preventScroll: true });
   }
 
   #adopt({ streamId, counts }) {
@@ -115,7 +115,7 @@ export class List {
   #draw(before) {
     const list = this.#pane.querySelector(".rows");
     if (!list) return;
-    const focused = this.#focusedId();
+    const focused = this.focusedId();
     const present = new Map(this.#items().map((item) => [item.dataset.id, item]));
     const wanted = new Set(this.state.rows.map((row) => row.id));
     for (const [id, item] of present) if (!wanted.has(id)) item.remove();
@@ -130,7 +130,7 @@ export class List {
     list.hidden = this.state.rows.length === 0;
     const empty = this.#pane.querySelector('[data-part="list-empty"]');
     if (empty) empty.hidden = this.state.rows.length > 0;
-    if (focused && this.#focusedId() !== focused) this.#focus(focused);
+    if (focused && this.focusedId() !== focused) this.focusRow(focused);
     this.#drawCounts();
     this.#drawFresh();
   }
@@ -172,7 +172,7 @@ export class List {
   #rest() {
     tick(this.#pane);
     const moved = waitingChanges(this.state) > 0 || this.state.rows.some((row) => !row.matches) || this.#isOutOfOrder();
-    if (!moved || Date.now() - this.#touchedAt < REST_MS || this.#focusedId() || this.selected().length) return;
+    if (!moved || Date.now() - this.#touchedAt < REST_MS || this.focusedId() || this.selected().length) return;
     const scroller = this.#root.querySelector(".desk-list");
     if (scroller.scrollTop > 40) return;
     this.#dispatch({ type: "list.settle" });
@@ -194,13 +194,5 @@ export class List {
 
   #item(id) {
     return id ? this.#pane.querySelector(`li[data-id="${CSS.escape(id)}"]`) : null;
-  }
-
-  #focusedId() {
-    return document.activeElement?.closest?.(".row-item")?.dataset.id ?? "";
-  }
-
-  #focus(id) {
-    this.#item(id)?.querySelector("a").focus({ preventScroll: true });
   }
 }

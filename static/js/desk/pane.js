@@ -60,10 +60,6 @@ export class Pane {
     return this.state.owner;
   }
 
-  get viewer() {
-    return this.state.viewer;
-  }
-
   watchFrame() {
     return { type: "conversation.watch", conversation_id: this.id, ...positions(this.state) };
   }

@@ -11,9 +11,15 @@ _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u202a-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\ue000-\uf8ff\ud800-\udfff\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
 )
+_BETWEEN_WORDS = re.compile(r"\W+")
 _LINE_ENDS = re.compile("\r\n?|[\u2028\u2029\x0b\x0c\x85]")
 
 
 def strip_invisible(text: str) -> str:
     """Drop what cannot be seen and could deceive; all line ends become newlines."""
     return _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text))
+
+
+def bare(text: str) -> str:
+    """The words alone, the same however they are capitalised and punctuated."""
+    return _BETWEEN_WORDS.sub(" ", text.casefold()).strip()

@@ -69,6 +69,10 @@ OFFERS = re.compile(
 # The company as the one who does something: then a sum is no affair of the customer's alone.
 COMPANY_ACTS = re.compile(r"\b(?:we|i)\b|\bwir\b|\bnous\b|nosotros|\bwij\b|我们|我們|当社|弊社|私たち|저희|우리|\bмы\b", re.I)
 _MATTERS = {group: re.compile(pattern, re.I) for group, pattern in _GROUPS.items()}
+_COVERS = {
+    group: re.compile(f"{pattern}|{_ALSO_COVERS[group]}" if group in _ALSO_COVERS else pattern, re.I)
+    for group, pattern in _GROUPS.items()
+}
 
 
 class Commitments:
@@ -76,11 +80,7 @@ class Commitments:
 
     def __init__(self, passages: Iterable[str]) -> None:
         text = "\n".join(passages)
-        self._covered = frozenset(
-            group
-            for group, pattern in _MATTERS.items()
-            if pattern.search(text) or re.search(_ALSO_COVERS.get(group, r"\A\Z"), text, re.I)
-        )
+        self._covered = frozenset(group for group, pattern in _COVERS.items() if pattern.search(text))
         self._deeds = frozenset(match.group().casefold() for match in _DEEDS.finditer(text))
 
     def unfounded(self, sentence: str) -> list[str]:

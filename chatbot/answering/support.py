@@ -11,6 +11,8 @@ from functools import cached_property
 from chatbot.answering.facts import Fact, Sources, extract, without_facts
 from chatbot.answering.sentences import sentences
 
+_LINKS_AND_MARKS = re.compile(r"\]\([^)]*\)|\[\d{1,2}\]|https?://\S+")
+_NO_LETTERS = re.compile(r"[\W_]+")
 UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 # A sentence that says nearly all of what a statement says, and denies what that one affirms, turns it round.
 _SAME_WORDS = 0.85
@@ -91,8 +93,8 @@ def grams_of(text: str) -> frozenset[str]:
 
 
 def letters_of(text: str) -> str:
-    text = re.sub(r"\]\([^)]*\)|\[\d{1,2}\]|https?://\S+", " ", unicodedata.normalize("NFKC", text).casefold())
-    return re.sub(r"[\W_]+", " ", text).strip()
+    text = _LINKS_AND_MARKS.sub(" ", unicodedata.normalize("NFKC", text).casefold())
+    return _NO_LETTERS.sub(" ", text).strip()
 
 
 def _share_of(facts: Sequence[Fact], source: Sources) -> float:

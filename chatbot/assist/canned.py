@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from chatbot import runtime
@@ -30,7 +30,6 @@ VARIABLES = {
     "company_email": "its e-mail address",
     "conversation_id": "the first eight characters of the conversation's number",
 }
-MAX_SHOWN = 50
 # {customer_name} or, with words for when it is not known, {customer_name|there}.
 _VARIABLE = re.compile(r"\{([a-z_]{1,40})(?:\|([^{}\n]{0,80}))?\}")
 _SHORTCUT = re.compile(r"[\w-]+\Z")
@@ -141,10 +140,6 @@ def remove(reply_id: int, *, by_id: int) -> None:
 def count_use(reply_id: int) -> None:
     """Somebody has put it into a message. One that was removed meanwhile is passed over."""
     CannedReply.objects.filter(pk=reply_id).update(use_count=F("use_count") + 1, last_used_at=Now())
-
-
-def counts_by_team() -> dict[int | None, int]:
-    return {row["team"]: row["n"] for row in CannedReply.objects.order_by().values("team").annotate(n=Count("pk"))}
 
 
 def _offered(reply: CannedReply, known: Mapping[str, str]) -> Offered:

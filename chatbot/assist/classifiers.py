@@ -64,10 +64,10 @@ def read_labelled(path: Path, *, known: Sequence[str] = SENTIMENTS) -> Labelled:
         try:
             row: dict[str, Any] = json.loads(line)
             text, label = str(row["text"]).strip(), str(row["label"])
-            if not text or label not in known:
-                raise ValueError(f"needs a text and a label out of {', '.join(known)}")
         except (ValueError, KeyError, TypeError) as error:
-            raise HeadError(f"{path}, line {number}: {error}") from error
+            raise HeadError(f'{path}, line {number} is not {{"text", "label", "locale"}}') from error
+        if not text or label not in known:
+            raise HeadError(f"{path}, line {number} needs a text and a label out of {', '.join(known)}")
         texts.append(text)
         labels.append(label)
         locales.append(str(row.get("locale", "")))

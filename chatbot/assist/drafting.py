@@ -6,7 +6,6 @@ come from one reading of the prompt. What the check leaves nothing of is not off
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,12 +14,14 @@ from uuid import UUID, uuid4
 
 from chatbot import runtime
 from chatbot.answering.answers import Match, Question, Ranking, Search, Titled
-from chatbot.answering.composing import MAX_SENTENCES, Composed, check_whole, request_for
+from chatbot.answering.composing import Composed, check_whole, request_for
 from chatbot.answering.decisions import decide
 from chatbot.answering.facts import Sources, unsupported
+from chatbot.answering.grounding import renumber
 from chatbot.answering.language import same_language
 from chatbot.assist import giving_way
 from chatbot.assist.dialogue import Dialogue, dialogue_of
+from chatbot.characters import bare
 from chatbot.engine.requests import Engine, GenerationOutput, Sampling
 
 ALTERNATIVES = 3
@@ -29,10 +30,7 @@ DEADLINE_S = 90.0
 # The first is the model's best guess; the others draw.
 _TEMPERATURE = 0.8
 _CLOSE_SHARE = 0.7
-_MARK = re.compile(r"[ \t]*\[\d{1,2}\]")
 Kind = Literal["published", "written"]
-
-__all__ = ["ALTERNATIVES", "MAX_SENTENCES", "Draft", "Source", "draft_replies", "suggest_faqs"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ def draft_replies(
     composed = _written(told, matches, engine=engine, wanted=wanted, cancelled=cancelled, progress=progress)
     for one in composed:
         draft = _draft(one, published=published)
-        if draft is not None and all(_bare(draft.plain) != _bare(other.plain) for other in found):
+        if draft is not None and all(bare(draft.plain) != bare(other.plain) for other in found):
             found.append(draft)
     return found[:ALTERNATIVES]
 
@@ -180,7 +178,7 @@ def _draft(composed: Composed, *, published: Sources) -> Draft | None:
     return Draft(
         kind="written",
         text=composed.text,
-        plain=_MARK.sub("", composed.text),
+        plain=renumber(composed.text, numbers={}),
         sources=sources,
         withheld=len(composed.withheld),
         model_version=composed.output.model_version,
@@ -197,7 +195,3 @@ def _source(match: Match, *, number: int) -> Source:
 
 def _title(match: Match) -> str:
     return match.title if isinstance(match, Titled) else match.question
-
-
-def _bare(text: str) -> str:
-    return re.sub(r"\W+", " ", text.casefold()).strip()

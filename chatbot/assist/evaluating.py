@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from chatbot.assist.classifiers import Labelled
 from chatbot.assist.heads import HeadError
 from chatbot.engine.embedder import Embedder
 from chatbot.knowledge.models import Faq
+from chatbot.quality.asked import read_asked
 from chatbot.quality.models import TestQuestion
 
 
@@ -59,7 +59,7 @@ def of_sentiment(embedder: Embedder, *, held_out: Path | None = None) -> Score:
     learnt = classifiers.read_labelled(classifiers.SENTIMENT_TRAINING)
     test = classifiers.read_labelled(held_out or classifiers.SENTIMENT_HELD_OUT)
     if not test.texts:
-        raise HeadError("The file holds no texts.")
+        raise HeadError(f"{held_out or classifiers.SENTIMENT_HELD_OUT} holds no texts.")
     head = heads.fit(classifiers.encode(embedder, learnt.texts), learnt.labels, embedder=embedder.name)
     found = head.predict(classifiers.encode(embedder, test.texts))
     commonest = Counter(learnt.labels).most_common(1)[0][0]
@@ -68,7 +68,10 @@ def of_sentiment(embedder: Embedder, *, held_out: Path | None = None) -> Score:
 
 
 def of_topics(embedder: Embedder, *, questions: Path | None = None) -> list[Score]:
-    """Two measures: FAQs that were left out whole (harder than life), and customers' test questions with a known FAQ."""
+    """Two measures: FAQs that were left out whole (harder than life), and customers' test questions with a known FAQ.
+
+    Raises HeadError, InvalidInput for a file that holds no questions.
+    """
     learnt, vectors = classifiers.phrasings_by_topic(embedder)
     if len(set(learnt.labels)) < 2:
         return []
@@ -86,13 +89,9 @@ def of_topics(embedder: Embedder, *, questions: Path | None = None) -> list[Scor
 
 
 def _test_questions(path: Path | None, *, known: set[str]) -> Labelled:
-    """Questions whose FAQ has one of the known categories: the installation's own, or those of a question file."""
-    if path is None:
-        rows = [(row.text, row.expected, row.locale) for row in TestQuestion.objects.exclude(expected="")]
-    else:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        rows = [(str(line["text"]), str(line.get("expected") or ""), str(line.get("locale", ""))) for line in lines]
+    """Questions whose FAQ has one of the known categories: the installation's own, or a file's. Raises InvalidInput."""
+    asked = read_asked(path.read_bytes()) if path else [row.asked() for row in TestQuestion.objects.exclude(expected="")]
     categories = dict(Faq.objects.exclude(category="").values_list("key", "category"))
-    asked = [(text, categories.get(key, ""), locale) for text, key, locale in rows if categories.get(key) in known]
-    texts, labels, locales = (tuple(row[column] for row in asked) for column in range(3))
+    rows = [(one.text, categories.get(one.expected or "", ""), one.locale) for one in asked]
+    texts, labels, locales = (tuple(row[column] for row in rows if row[1] in known) for column in range(3))
     return Labelled(texts, labels, locales)

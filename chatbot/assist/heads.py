@@ -40,6 +40,10 @@ class Head:
         """vectors: (N, D); returns (N, K), rows summing to 1."""
         return _softmax(vectors @ self.weights + self.bias)
 
+    def shares(self, vectors: Matrix) -> list[dict[str, float]]:
+        """The probabilities of each text, by label."""
+        return [dict(zip(self.labels, map(float, row), strict=True)) for row in self.probabilities(vectors)]
+
     def predict(self, vectors: Matrix) -> list[str]:
         return [self.labels[row] for row in self.probabilities(vectors).argmax(axis=1)]
 

@@ -22,7 +22,7 @@ from chatbot.assist.dialogue import Dialogue, dialogue_of
 from chatbot.assist.models import ConversationNote
 from chatbot.assist.summary import summarise
 from chatbot.conversations import transcripts
-from chatbot.conversations.models import Conversation
+from chatbot.conversations.models import Conversation, Message
 from chatbot.engine.requests import ChatMessage, Engine, GenerationRequest
 
 WINDOW = timedelta(hours=1)
@@ -148,6 +148,5 @@ def _kind_of(conversation: Conversation) -> str:
 
 
 def _is_long(conversation: Conversation) -> bool:
-    texts = conversation.messages.exclude(text="").values_list("role", "text")
-    said = [text for role, text in texts if role == "customer"]
+    said = conversation.messages.filter(role=Message.Role.CUSTOMER).exclude(text="").values_list("text", flat=True)
     return len(said) >= 2 or sum(map(len, said)) >= MIN_CHARS

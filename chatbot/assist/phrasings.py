@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from chatbot.answering.language import NAMES, detect, same_language
+from chatbot.characters import bare
 from chatbot.engine.embedder import Embedder
 from chatbot.engine.requests import ChatMessage, Engine, EngineBusy, EngineError, GenerationRequest, Sampling
 from chatbot.errors import Unavailable
@@ -181,13 +182,13 @@ def _proven(lines: Sequence[str], asked: Asked, *, embedder: Embedder) -> list[S
     known = [asked.question, *asked.phrasings]
     vectors = embedder.encode([*known, *lines])
     kept = vectors[: len(known)]
-    seen = {_bare(text) for text in known}
+    seen = {bare(text) for text in known}
     found: list[Suggestion] = []
     for text, vector in zip(lines, vectors[len(known) :], strict=True):
-        if _bare(text) in seen or float((kept @ vector).max()) >= _ALIKE:
+        if bare(text) in seen or float((kept @ vector).max()) >= _ALIKE:
             found.append(Suggestion(text, "known"))
             continue
-        seen.add(_bare(text))
+        seen.add(bare(text))
         kept = np.vstack([kept, vector])
         found.append(_judged(text, asked))
     good = [suggestion for suggestion in found if suggestion.fate == "good"][:WANTED]
@@ -203,7 +204,3 @@ def _judged(text: str, asked: Asked) -> Suggestion:
     if first.key != asked.key and ranking.confidence >= COMPOSE_AT:
         return Suggestion(text, "other_faq", other=first.question)
     return Suggestion(text, "good", found=first.key == asked.key)
-
-
-def _bare(text: str) -> str:
-    return re.sub(r"\W+", " ", text.casefold()).strip()

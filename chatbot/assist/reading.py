@@ -61,12 +61,8 @@ def read(conversation_id: UUID, *, known: Classifiers, embedder: Embedder) -> st
     if not news:
         return ""
     vectors = embedder.encode([text for _, text in news])
-    moods = [dict(zip(known.sentiment.labels, map(float, row), strict=True)) for row in known.sentiment.probabilities(vectors)]
-    topics = (
-        [dict(zip(known.topic.labels, map(float, row), strict=True)) for row in known.topic.probabilities(vectors)]
-        if known.topic
-        else []
-    )
+    moods = known.sentiment.shares(vectors)
+    topics = known.topic.shares(vectors) if known.topic else []
     with transaction.atomic():
         if not Conversation.objects.select_for_update().filter(pk=conversation_id).exists():
             return ""

@@ -31,37 +31,26 @@ NOTES_A_TURN = 10
 
 @shared_task(name="assist.check_faq", ignore_result=True)
 def check_faq(token: str) -> None:
-    asked = jobs.asked_of(token)
-    if asked is None:
-        return
-    try:
+    def work(asked: dict[str, Any], **told: Any) -> Any:
         draft = faq_checks.Draft(**{**asked, "phrasings": tuple(asked["phrasings"])})
-        found = faq_checks.check(draft, embedder=_embedder())
-        jobs.report(token, Job("done", [near.to_json() for near in found]))
-    except Exception as error:
-        log_crash("checking a FAQ failed", error)
-        jobs.report(token, Job("failed", message=_FAILED))
+        return [near.to_json() for near in faq_checks.check(draft, embedder=_embedder())]
+
+    _help(token, work, what="checking a FAQ failed")
 
 
 @shared_task(name="assist.suggest_phrasings", ignore_result=True)
 def suggest_phrasings(token: str) -> None:
-    asked = jobs.asked_of(token)
-    if asked is None:
-        return
-    try:
+    def work(asked: dict[str, Any], *, cancelled: Callable[[], bool], **told: Any) -> Any:
         found = phrasings.suggest(
             phrasings.Asked(**{**asked, "phrasings": tuple(asked["phrasings"])}),
             engine=runtime.engine(),
             embedder=_embedder(),
-            cancelled=lambda: jobs.is_cancelled(token),
+            cancelled=cancelled,
             progress=lambda step, lines: jobs.report(token, Job("working", {"step": step, "lines": lines})),
         )
-        jobs.report(token, Job("done", [suggestion.to_json() for suggestion in found]))
-    except ChatbotError as error:
-        jobs.report(token, Job("failed", message=error.message))
-    except Exception as error:
-        log_crash("suggesting phrasings failed", error)
-        jobs.report(token, Job("failed", message=_FAILED))
+        return [suggestion.to_json() for suggestion in found]
+
+    _help(token, work, what="suggesting phrasings failed")
 
 
 @shared_task(name="assist.draft_replies", ignore_result=True)
@@ -156,6 +145,18 @@ def begin_faq_suggestions(conversation_id: UUID, *, user_id: int) -> str:
     return token
 
 
+def begin_check(draft: faq_checks.Draft, *, user_id: int) -> str:
+    """Let a general worker look for near-duplicates and contradictions; returns the job's token. Raises Unavailable."""
+    token = jobs.begin(vars(draft), user_id=user_id)
+    _send(check_faq, token, queue="general")
+    return token
+
+
+def begin_suggestions(asked: phrasings.Asked, *, user_id: int) -> str:
+    """Let the model write phrasings; returns the job's token. Raises Unavailable, also when no model runs."""
+    return _begin(suggest_phrasings, vars(asked), user_id=user_id)
+
+
 def _begin(task: object, asked: dict[str, Any], *, user_id: int) -> str:
     try:
         if not runtime.workers():
@@ -186,25 +187,6 @@ def _help(token: str, work: Callable[..., Any], *, what: str) -> None:
     except Exception as error:
         log_crash(what, error)
         jobs.report(token, Job("failed", message=_FAILED))
-
-
-def begin_check(draft: faq_checks.Draft, *, user_id: int) -> str:
-    """Let a general worker look for near-duplicates and contradictions; returns the job's token. Raises Unavailable."""
-    token = jobs.begin(vars(draft), user_id=user_id)
-    _send(check_faq, token, queue="general")
-    return token
-
-
-def begin_suggestions(asked: phrasings.Asked, *, user_id: int) -> str:
-    """Let the model write phrasings; returns the job's token. Raises Unavailable, also when no model runs."""
-    try:
-        if not runtime.workers():
-            raise Unavailable(NO_MODEL)
-    except redis.RedisError as error:
-        raise Unavailable(_FAILED) from error
-    token = jobs.begin(vars(asked), user_id=user_id)
-    _send(suggest_phrasings, token, queue="generation")
-    return token
 
 
 def _embedder() -> Embedder:

@@ -81,8 +81,13 @@ def _claim(document_id: int, revision: int) -> bool:
 
 def without_orders(blocks: Sequence[Block]) -> tuple[list[Block], list[dict[str, object]]]:
     """The blocks without those that give orders to an assistant, and these for the editor: page and first words."""
-    kept = [block for block in blocks if not gives_orders(block.text)]
-    orders = [{"page": block.page, "text": block.text[:_TOLD_CHARS]} for block in blocks if gives_orders(block.text)]
+    kept: list[Block] = []
+    orders: list[dict[str, object]] = []
+    for block in blocks:
+        if gives_orders(block.text):
+            orders.append({"page": block.page, "text": block.text[:_TOLD_CHARS]})
+        else:
+            kept.append(block)
     return kept, orders[:_MAX_TOLD]
 
 

@@ -14,7 +14,6 @@ from typing import Any, Literal
 Verdict = Literal["right", "refused_right", "asked_back", "refused", "wrong", "unjudged"]
 
 GOOD: frozenset[str] = frozenset({"right", "refused_right"})
-ANSWERS = ("direct", "compose")
 
 
 def judge(*, expected: str | None, judged: bool, decision: str, keys: Sequence[str]) -> Verdict:

@@ -8,6 +8,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils import translation
@@ -31,6 +32,12 @@ Response = TypeVar("Response", bound=HttpResponseBase)
 
 def may(user: User, right: str) -> bool:
     return user.is_active and right in RIGHTS.get(user.role, frozenset())
+
+
+def people_with(right: str) -> QuerySet[User]:
+    """Everyone who may do it, by name."""
+    roles = [role for role, rights in RIGHTS.items() if right in rights]
+    return User.objects.filter(is_active=True, role__in=roles).order_by("first_name", "username")
 
 
 def requires(

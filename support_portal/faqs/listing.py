@@ -13,7 +13,7 @@ from chatbot.insights.faq_usage import FaqUsage, most_used_first, never_used, us
 from chatbot.knowledge.access import EXPIRING_DAYS, faqs_for_staff, revisions_of
 from chatbot.knowledge.models import Faq, FaqRevision
 from support_portal.accounts.models import User
-from support_portal.accounts.roles import RIGHTS
+from support_portal.accounts.roles import people_with
 from support_portal.faqs.differences import Line, differences
 
 MAX_QUERY_CHARS = 200
@@ -140,8 +140,7 @@ def _in_words(moment: datetime, now: datetime) -> str:
 
 def editors() -> QuerySet[User]:
     """Everyone who may look after a FAQ."""
-    roles = [role for role, rights in RIGHTS.items() if "edit_faqs" in rights]
-    return User.objects.filter(is_active=True, role__in=roles).order_by("first_name", "username")
+    return people_with("edit_faqs")
 
 
 def history(faq: Faq) -> list[Change]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, cast
 
 from django.contrib import messages
@@ -10,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from chatbot.answering.grounding import renumber
 from chatbot.answering.language import detect
 from chatbot.errors import ChatbotError, InvalidInput, NotFound
 from chatbot.knowledge.authoring import create_faq
@@ -23,8 +23,6 @@ from chatbot.quality.trials import Trial
 from support_portal.accounts.models import User
 from support_portal.accounts.roles import requires
 from support_portal.quality.forms import DraftForm
-
-_MARK = re.compile(r" ?\[\d{1,2}\]")
 
 
 @requires("check_answers")
@@ -155,7 +153,7 @@ def _answer_of(proposed: Trial | None) -> str:
     told = proposed.result if proposed else None
     if not told or told["decision"] not in ("direct", "compose") or not told["citations"]:
         return ""
-    return _MARK.sub("", told["text"])
+    return renumber(told["text"], numbers={})
 
 
 def _draft_page(request: HttpRequest, view: GapView, form: DraftForm, proposed: Trial | None) -> HttpResponse:

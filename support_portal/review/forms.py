@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 
+from chatbot.answering.grounding import renumber
 from chatbot.answering.language import NAMES
 from chatbot.assist.correcting import MODES, NewFaq, Wishes
 from chatbot.knowledge.models import KEY_PATTERN, MAX_CATEGORY_CHARS, MAX_KEY_CHARS, MAX_QUESTION_CHARS, Faq
@@ -15,7 +16,6 @@ from chatbot.learning.corrections import MAX_BETTER_CHARS
 from chatbot.learning.review_models import AnswerReview
 from chatbot.learning.reviews import Opened
 
-_MARK = re.compile(r"[ \t]*\[\d{1,2}\]")
 _ONE_WORD = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
 
 
@@ -110,7 +110,7 @@ def initial_of(opened: Opened, *, faqs: Sequence[Faq], verdict: str = "") -> dic
     own = opened.own.verdict if opened.own else ""
     return {
         "verdict": next((name for name in (verdict, own) if name and name != "right"), "wrong"),
-        "better": _MARK.sub("", opened.generation.text) if opened.generation.decision in ("direct", "compose") else "",
+        "better": renumber(opened.generation.text, numbers={}) if opened.generation.decision in ("direct", "compose") else "",
         "faq": f"{faqs[0].pk}.{faqs[0].latest_revision}" if faqs and opened.citations else "",
         "mode": "",
         "question": asked[:120],

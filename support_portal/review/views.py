@@ -21,7 +21,7 @@ from chatbot.learning.review_models import AnswerReview, ReviewItem
 from chatbot.learning.reviews import Filters, Opened, Place
 from chatbot.rendering import render_markdown
 from support_portal.accounts.models import User
-from support_portal.accounts.roles import RIGHTS, may, requires
+from support_portal.accounts.roles import may, people_with, requires
 from support_portal.desk.why import explain
 from support_portal.review.forms import CorrectionForm, initial_of
 
@@ -70,7 +70,9 @@ def queue(request: HttpRequest) -> HttpResponse:
 @requires("review_answers")
 @require_GET
 def item(request: HttpRequest, *, item_id: int) -> HttpResponse:
-    return render(request, "review/item.html", _item_context(request, _open(request, item_id)))
+    opened = _open(request, item_id)
+    faqs = correcting.faqs_to_choose(opened.generation)[:FAQS_SHOWN]
+    return render(request, "review/item.html", _item_context(request, opened) | {"faqs": faqs})
 
 
 @requires("review_answers")
@@ -118,7 +120,7 @@ def unmark(request: HttpRequest, *, item_id: int) -> HttpResponse:
 @require_POST
 def ask(request: HttpRequest, *, item_id: int) -> HttpResponse:
     chosen = [int(value) for value in request.POST.getlist("people") if value.isascii() and value.isdigit() and len(value) < 10]
-    known = {person.pk for person in _reviewers()}
+    known = set(people_with("review_answers").values_list("pk", flat=True))
     try:
         count = reviews.ask(item_id, people=[pk for pk in chosen if pk in known], by_id=_person(request).pk)
     except NotFound as error:
@@ -191,8 +193,7 @@ def _item_context(request: HttpRequest, opened: Opened) -> dict[str, Any]:
         "dir": direction(generation.text),
         "verdicts": [(value, label, KEYS[value], BADGES[value]) for value, label in AnswerReview.Verdict.choices],
         "reasons": _labels(opened.item.reasons),
-        "faqs": correcting.faqs_to_choose(generation)[:FAQS_SHOWN],
-        "reviewers": [person for person in _reviewers() if person.pk != _person(request).pk and person.pk not in asked],
+        "reviewers": people_with("review_answers").exclude(pk__in=[_person(request).pk, *asked]),
         "list_query": _link(filters),
         "undo": _undo(request),
     }
@@ -233,11 +234,6 @@ def _heard(marked: reviews.Marked) -> str:
     told = ", ".join(f"{review.reviewer.display_name}: {review.get_verdict_display()}" for review in marked.others)
     same = all(review.verdict == marked.review.verdict for review in marked.others)
     return f"{'You agree' if same else 'You do not agree'} ({told})."
-
-
-def _reviewers() -> list[User]:
-    roles = [role for role, rights in RIGHTS.items() if "review_answers" in rights]
-    return list(User.objects.filter(is_active=True, role__in=roles).order_by("first_name", "username"))
 
 
 def _open(request: HttpRequest, item_id: int) -> Opened:

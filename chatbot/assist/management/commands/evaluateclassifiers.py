@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from chatbot.assist import evaluating
 from chatbot.assist.evaluating import Score
 from chatbot.assist.heads import HeadError
+from chatbot.errors import ChatbotError
 from chatbot.knowledge.indexing import serving_embedder
 from chatbot.knowledge.models import KnowledgeIndex
 
@@ -27,7 +28,7 @@ class Command(BaseCommand):
         embedder = serving_embedder(KnowledgeIndex.objects.first())
         try:
             scores = [evaluating.of_sentiment(embedder, held_out=sentiment), *evaluating.of_topics(embedder, questions=questions)]
-        except (HeadError, OSError, ValueError, KeyError) as error:
+        except (HeadError, ChatbotError, OSError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{'':32}{'texts':>7}{'accuracy':>10}{'commonest':>11}{'macro F1':>10}")
         for score in scores:

@@ -51,6 +51,14 @@ def test_variables_are_those_the_settings_read() -> None:
     assert {name for name in given if not name.startswith(("POSTGRES_", "VALKEY_"))} <= read
 
 
+def test_what_the_example_offers_reaches_the_containers() -> None:
+    offered = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.M))
+    used = set(re.findall(r"\$\{([A-Z_]+)", TEXT))
+    # Compose says itself where things are; the others are for the demo and for tests.
+    outside = {"DATABASE_URL", "REDIS_URL", "DATA_DIR", "MODELS_DIR", "DEBUG", "DEMO_HISTORY", "ENGINE_SCRIPT"}
+    assert offered - used == outside
+
+
 def test_web_server_knows_its_options() -> None:
     options = {part.split("=")[0] for part in SERVICES["web"]["command"] if part.startswith("--")}
     known = subprocess.run([sys.executable, "-m", "uvicorn", "--help"], capture_output=True, text=True, check=True).stdout

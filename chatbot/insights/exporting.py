@@ -27,18 +27,8 @@ Cell = str | int | float | bool | datetime | None
 COLUMNS = (
     *("conversation", "begun", "last_message", "language", "channel", "team", "agent", "outcome", "handoff_reason"),
     *("reopened_within_72_h", "customer_messages", "bot_answers", "agent_messages", "first_response_s", "person_response_s"),
-    *(
-        "resolution_s",
-        "model_wait_s",
-        "first_text_s",
-        "csat_bot",
-        "csat_person",
-        "thumbs_up",
-        "thumbs_down",
-        "topic",
-        "sentiment",
-    ),
-    "sources",
+    *("resolution_s", "model_wait_s", "first_text_s", "csat_bot", "csat_person", "thumbs_up", "thumbs_down"),
+    *("topic", "sentiment", "sources"),
 )
 TEXT_COLUMNS = ("csat_comments", "transcript")
 _SPEAKERS = {"customer": "Customer", "assistant": "Bot", "agent": "Agent", "system": "Notice"}

@@ -34,7 +34,7 @@ class ConversationFact(models.Model):
     customer_messages = models.PositiveIntegerField(default=0)
     bot_answers = models.PositiveIntegerField(default=0)
     agent_messages = models.PositiveIntegerField(default=0)
-    # From the customer's first message to the first words of a reply; from asking for a person to that person's first message;
+    # From the customer's first message to the first reply, complete; from asking for a person to that person's first message;
     # from the customer's first message to the end of a settled conversation.
     first_response_s = models.FloatField(null=True)
     person_response_s = models.FloatField(null=True)

@@ -18,7 +18,6 @@ from chatbot.insights.models import FactsState
 from chatbot.insights.periods import Period
 
 MAX_ROWS = 12
-# 120 characters keep an odd address out of the database; names of teams, languages and channels are shorter.
 Row = Mapping[str, Any]
 
 

@@ -1,4 +1,4 @@
-"""The only way to a team from outside this room."""
+"""How other rooms find the team that they need."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from zoneinfo import available_timezones
@@ -127,7 +127,7 @@ def _refuse_problems(plan: TeamPlan) -> None:
         raise InvalidInput("Give at least one day its hours, or tick “always there”.", field="always_open")
 
 
-def _refuse_overlaps(hours: Sequence[Span] | Collection[Span]) -> None:
+def _refuse_overlaps(hours: Collection[Span]) -> None:
     ordered = sorted(hours, key=lambda span: (span.weekday, span.opens_minute))
     for span in ordered:
         if not (0 <= span.weekday <= 6 and 0 <= span.opens_minute < span.closes_minute <= MINUTES_A_DAY):

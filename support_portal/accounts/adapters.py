@@ -6,7 +6,7 @@ import base64
 import functools
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Iterator
 from smtplib import SMTPException
 from typing import Any
 
@@ -64,13 +64,13 @@ class StaffAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has 
 
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no types
     def encrypt(self, text: str) -> str:
-        return _fernets()[0]().encrypt(text.encode()).decode()
+        return next(_fernets()).encrypt(text.encode()).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
         """What another SECRET_KEY wrote reads as a secret that no code fits; SECRET_KEY_FALLBACKS are tried first."""
         for fernet in _fernets():
             try:
-                return fernet().decrypt(encrypted_text.encode()).decode()
+                return fernet.decrypt(encrypted_text.encode()).decode()
             except InvalidToken:
                 continue
         return base64.b32encode(secrets.token_bytes(20)).decode()
@@ -87,11 +87,8 @@ def _send(message: EmailMessage) -> None:
         log_event("mail.failed", error=type(error).__name__)
 
 
-def _fernets() -> list[Callable[[], Fernet]]:
-    keys = [str(key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
-    return [functools.partial(_fernet, key) for key in keys]
-
-
-def _fernet(secret_key: str) -> Fernet:
-    digest = hashlib.sha256(b"answerdesk second factor\n" + secret_key.encode()).digest()
-    return Fernet(base64.urlsafe_b64encode(digest))
+def _fernets() -> Iterator[Fernet]:
+    """The present key's first: it encrypts."""
+    for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+        digest = hashlib.sha256(b"answerdesk second factor\n" + str(key).encode()).digest()
+        yield Fernet(base64.urlsafe_b64encode(digest))

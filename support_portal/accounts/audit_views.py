@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-from asgiref.sync import sync_to_async
 from django import forms
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
@@ -21,13 +17,13 @@ from chatbot.staffing import audit
 from chatbot.staffing.models import AuditEntry
 from support_portal.accounts.models import User
 from support_portal.accounts.roles import requires
+from support_portal.downloads import download
+from support_portal.insight_pages.spreadsheets import csv_pieces
 
 PAGE_ENTRIES = 50
 FILE_ENTRIES = 1000
 SERVER = "server"
 COLUMNS = ("id", "time", "who_id", "who", "action", "object", "detail")
-# What a spreadsheet would run instead of showing it.
-_FORMULA = re.compile(r"\s*[=+\-@\t\r]")
 
 
 class AuditFilters(forms.Form):
@@ -83,18 +79,16 @@ def export(request: HttpRequest) -> HttpResponseBase:
     """Every entry that the filters leave, as CSV; read in pieces, so that a long log costs no memory."""
     form = AuditFilters(request.GET)
     form.is_valid()
-    response = StreamingHttpResponse(_asynchronously(_lines(form.sought())), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="audit-{timezone.localdate()}.csv"'
-    return response
+    pieces = csv_pieces(COLUMNS, _rows(form.sought()))
+    return download(request, pieces, name=f"audit-{timezone.localdate()}.csv", content_type="text/csv; charset=utf-8")
 
 
-def _lines(sought: audit.Sought) -> Iterator[bytes]:
-    yield b"\xef\xbb\xbf" + _line(COLUMNS)
+def _rows(sought: audit.Sought) -> Iterator[tuple[str, ...]]:
     before = None
     while True:
         found = audit.entries(sought)
         piece = list((found.filter(pk__lt=before) if before else found)[:FILE_ENTRIES])
-        yield b"".join(_line(_cells(entry)) for entry in piece)
+        yield from map(_cells, piece)
         if len(piece) < FILE_ENTRIES:
             return
         before = piece[-1].pk
@@ -104,18 +98,3 @@ def _cells(entry: AuditEntry) -> tuple[str, ...]:
     who = str(entry.actor_id) if entry.actor_id is not None else ""
     detail = json.dumps(entry.detail, ensure_ascii=False) if entry.detail else ""
     return (str(entry.pk), entry.created_at.isoformat(), who, entry.actor_name, entry.action, entry.object, detail)
-
-
-def _line(cells: tuple[str, ...]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerow([f"'{cell}" if _FORMULA.match(cell) else cell for cell in cells])
-    return text.getvalue().encode()
-
-
-async def _asynchronously(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    @sync_to_async
-    def following() -> bytes | None:
-        return next(pieces, None)
-
-    while (piece := await following()) is not None:
-        yield piece

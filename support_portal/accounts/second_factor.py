@@ -29,10 +29,10 @@ def having_second_factor(user_ids: Collection[int]) -> set[int]:
 
 
 def _must_have_one(user: User, session: Mapping[str, Any]) -> bool:
-    return user.role in settings.TOTP_REQUIRED_ROLES and not came_by_single_sign_on(session)
+    return user.role in settings.TOTP_REQUIRED_ROLES and not _came_by_single_sign_on(session)
 
 
-def came_by_single_sign_on(session: Mapping[str, Any]) -> bool:
+def _came_by_single_sign_on(session: Mapping[str, Any]) -> bool:
     """Whether the company's own sign-in let this session in; a second factor is then that one's business."""
     records = session.get(AUTHENTICATION_METHODS_SESSION_KEY) or []
     return any(record.get("method") == "socialaccount" for record in records)

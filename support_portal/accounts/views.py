@@ -143,7 +143,6 @@ def account(request: HttpRequest) -> HttpResponse:
         "sessions": sorted(sessions, key=lambda session: session.created_at, reverse=True),
         "this_session": request.session.session_key,
         "oidc": settings.OIDC,
-        "sso_name": settings.OIDC.name if settings.OIDC else "",
         "connected": SocialAccount.objects.filter(user_id=user.pk).exists(),
     }
     return render(request, "accounts/account.html", context)

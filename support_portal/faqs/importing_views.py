@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from typing import cast
 
-from asgiref.sync import sync_to_async
 from django.contrib import messages
-from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -18,6 +15,7 @@ from chatbot.knowledge.faq_files import Format, format_of
 from chatbot.knowledge.importing import PlannedFaq, export_faqs, import_faqs
 from support_portal.accounts.models import User
 from support_portal.accounts.roles import requires
+from support_portal.downloads import download
 from support_portal.faqs.differences import Line, differences
 from support_portal.faqs.forms import ImportForm
 from support_portal.faqs.pending_import import forget_upload, keep_upload, kept_upload
@@ -93,10 +91,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
     except ChatbotError as error:
         messages.error(request, error.message)
         return redirect("faqs:import")
-    # A server takes only iterators of its own kind without reading them to the end first.
-    body = _asynchronously(pieces) if isinstance(request, ASGIRequest) else pieces
-    response = StreamingHttpResponse(body, content_type=CONTENT_TYPES[file_format])
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response = download(request, pieces, name=name, content_type=CONTENT_TYPES[file_format])
     response["X-Content-Type-Options"] = "nosniff"
     return response
 
@@ -118,12 +113,3 @@ def _parts_of(planned: PlannedFaq) -> list[tuple[str, list[Line]]]:
 
 def _format(value: str) -> Format:
     return next((known for known in CONTENT_TYPES if known == value), "jsonl")
-
-
-async def _asynchronously(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    @sync_to_async
-    def following() -> bytes | None:
-        return next(pieces, None)
-
-    while (piece := await following()) is not None:
-        yield piece

@@ -32,13 +32,12 @@ class Segment:
 
 @dataclass(frozen=True)
 class Column:
-    """title: all of the column in words, where the pointer rests. label: under the axis, empty where it would be crowded."""
+    """title: all of the column in words, where the pointer rests."""
 
     x: float
     width: float
     middle: float
     title: str
-    label: str
     segments: list[Segment]
 
 
@@ -102,7 +101,6 @@ def stacked_columns(
     totals = [sum(values) for values in zip(*(numbers for _, _, numbers in series), strict=True)]
     top, ticks = axis(max(totals, default=0), height=height, say=_plain)
     place = 100 / max(1, len(totals))
-    shown = _thinned(labels)
     columns = []
     for number, title in enumerate(titles):
         segments, y = [], float(height)
@@ -114,9 +112,9 @@ def stacked_columns(
                 y -= tall
         x = number * place + place * (1 - _FILL) / 2
         middle = _round(number * place + place / 2)
-        columns.append(Column(_round(x), _round(place * _FILL), middle, title, shown[number], segments))
+        columns.append(Column(_round(x), _round(place * _FILL), middle, title, segments))
     legend = [(css, name) for css, name, _ in series]
-    return Chart(height, ticks, legend, [(c.middle, c.label) for c in columns if c.label], columns=columns)
+    return Chart(height, ticks, legend, _placed(labels, [column.middle for column in columns]), columns=columns)
 
 
 def lines(
@@ -139,10 +137,8 @@ def lines(
     drawn = [
         _line(css, name, values, middles=middles, labels=names, top=top, height=height, say=say) for css, name, values in series
     ]
-    shown = _thinned(labels)
-    places = [(middle, label) for middle, label in zip(middles, shown, strict=True) if label]
     rows = [Row(name, [say(values[number]) for _, _, values in series]) for number, name in enumerate(names)]
-    return Chart(height, ticks, [(css, name) for css, name, _ in series], places, lines=drawn, rows=rows)
+    return Chart(height, ticks, [(css, name) for css, name, _ in series], _placed(labels, middles), lines=drawn, rows=rows)
 
 
 def _line(
@@ -190,9 +186,7 @@ def bar(value: float, *, most: float) -> float:
     return _round(value / most * 100) if most else 0.0
 
 
-def axis(
-    most: float, *, height: int, say: Callable[[float], str], durations: bool = False
-) -> tuple[float, list[Tick]]:  # fmt: skip
+def axis(most: float, *, height: int, say: Callable[[float], str], durations: bool = False) -> tuple[float, list[Tick]]:
     """Where the axis ends, and three to six marks on it, on round numbers."""
     step = _step(most / 4, durations=durations)
     ends = max(step, -(-most // step) * step)
@@ -214,10 +208,10 @@ def _step(rough: float, *, durations: bool) -> float:
         scale *= 10
 
 
-def _thinned(labels: Sequence[str], *, most: int = 8) -> list[str]:
-    """Every so many-th label, counted from the last one, so that they do not touch on a phone."""
+def _placed(labels: Sequence[str], middles: Sequence[float], *, most: int = 8) -> list[tuple[float, str]]:
+    """Every so many-th label and where it stands, counted from the last one, so that they do not touch on a phone."""
     step = -(-len(labels) // most) if labels else 1
-    return [label if (len(labels) - 1 - number) % step == 0 else "" for number, label in enumerate(labels)]
+    return list(zip(middles, labels, strict=True))[(len(labels) - 1) % step if labels else 0 :: step]
 
 
 def _plain(value: float) -> str:

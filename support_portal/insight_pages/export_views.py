@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from asgiref.sync import sync_to_async
 from django.core.exceptions import PermissionDenied
-from django.core.handlers.asgi import ASGIRequest
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
@@ -17,6 +15,7 @@ from chatbot.insights.exporting import Cell
 from chatbot.staffing.audit import record
 from support_portal.accounts.models import User
 from support_portal.accounts.roles import may, requires
+from support_portal.downloads import download
 from support_portal.insight_pages import words
 from support_portal.insight_pages.selecting import Chosen, choose
 from support_portal.insight_pages.spreadsheets import csv_pieces, xlsx_pieces
@@ -63,9 +62,9 @@ def _file(request: HttpRequest, pieces: Pieces, *, ending: str, content_type: st
     chosen = choose(request)
     _note(user, chosen, with_text=with_text, ending=ending)
     parts = pieces(exporting.columns(with_text=with_text), exporting.rows(chosen.selection, with_text=with_text))
-    response = StreamingHttpResponse(_unblocking(parts) if isinstance(request, ASGIRequest) else parts, content_type=content_type)
     period = chosen.selection.period
-    response["Content-Disposition"] = f'attachment; filename="conversations-{period.first}-{period.last}.{ending}"'
+    name = f"conversations-{period.first}-{period.last}.{ending}"
+    response = download(request, parts, name=name, content_type=content_type)
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     return response
@@ -78,10 +77,3 @@ def _note(user: User, chosen: Chosen, *, with_text: bool, ending: str) -> None:
     detail: dict[str, str | int] = {"from": str(period.first), "until": str(period.last), "rows": rows, "text": with_text}
     with transaction.atomic():
         record(user.pk, "insights.exported", object=ending, detail=detail)
-
-
-async def _unblocking(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """One piece after the other, each made in a thread: the server goes on with its sockets meanwhile."""
-    following = sync_to_async(lambda: next(parts, b""))
-    while part := await following():
-        yield part

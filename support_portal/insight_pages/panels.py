@@ -10,7 +10,7 @@ from chatbot.conversations.models import Conversation
 from chatbot.insights import definitions, naming, reports
 from chatbot.insights.definitions import Definition
 from chatbot.insights.reports import Counts, Selection, Slice, Spread, Times, TopicTrend
-from support_portal.insight_pages import charts, findings, words
+from support_portal.insight_pages import charts, words
 from support_portal.insight_pages.charts import Chart, Share
 from support_portal.insight_pages.words import Change
 
@@ -319,7 +319,3 @@ def gap_rows(selection: Selection, *, may_read: bool) -> list[GapRow]:
     gaps = naming.top_gaps(selection.period, most=8)
     texts = naming.message_texts([gap.message_id for gap in gaps]) if may_read else {}
     return [GapRow(gap.gap_id, texts.get(gap.message_id, ""), gap.questions) for gap in gaps]
-
-
-def speed_finding(now: Times, before: Times) -> str:
-    return findings.speed("first words of a model's answer", now.first_text, before.first_text)

@@ -14,10 +14,9 @@ from chatbot.insights import definitions, naming, reports
 from chatbot.insights.reports import Selection, Slice
 from support_portal.accounts.models import User
 from support_portal.accounts.roles import may, requires
+from support_portal.demo_company.telling import TAG as DEMO_TAG
 from support_portal.insight_pages import findings, panels, words
 from support_portal.insight_pages.selecting import PERIODS, Chosen, choose
-
-DEMO_TAG = "demo"
 
 
 @requires("read_insights")
@@ -87,7 +86,7 @@ def _times(now: Slice, before: Slice, columns: list[Slice], selection: Selection
         "time_rows": panels.time_rows(now.times, before.times, waits),
         "person_finding": findings.speed("first words of a person", now.times.person_response, before.times.person_response),
         "person_chart": panels.time_lines(columns, selection, name="person_response"),
-        "speed_finding": panels.speed_finding(now.times, before.times),
+        "speed_finding": findings.speed("first words of a model's answer", now.times.first_text, before.times.first_text),
         "speed_chart": panels.time_lines(columns, selection, name="first_text"),
         "speed_rows": panels.time_rows(now.times, before.times, model),
         "tokens_per_s": now.times.tokens_per_s,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,7 +20,6 @@ from chatbot.quality.models import Gap, GapQuestion
 from chatbot.staffing.models import AuditEntry, Team
 from support_portal.accounts import roles
 from support_portal.accounts.models import User
-from support_portal.insight_pages.export_views import _unblocking
 from tests.insights.talk import HOUR, Talk
 
 pytestmark = pytest.mark.django_db
@@ -171,16 +169,3 @@ def test_the_export_is_for_the_chosen_period(told: Talk, omar: User) -> None:
     assert len(_csv_rows(signed_in(omar).get("/insights/conversations.csv?language=zh-hans"))) == 1
     page = signed_in(omar).get("/insights/export/?language=zh-hans").content.decode()
     assert "1 conversation, one row each" in page and 'name="language" value="zh-hans"' in page
-
-
-async def test_the_server_sends_it_piece_by_piece() -> None:
-    made: list[int] = []
-
-    def pieces() -> Iterator[bytes]:
-        for number in range(3):
-            made.append(number)
-            yield bytes([number])
-
-    sent = _unblocking(pieces())
-    assert await anext(sent) == b"\x00" and made == [0]
-    assert [piece async for piece in sent] == [b"\x01", b"\x02"]

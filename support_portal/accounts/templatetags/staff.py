@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from urllib.parse import quote, urlencode
 
 from django import template
 from django.contrib.auth.models import AnonymousUser
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -35,6 +37,15 @@ def may(user: User | AnonymousUser, right: str) -> bool:
 
 
 @register.filter
+def source_url(key: str) -> str:
+    """Where staff read what an answer rests on: a document's passage, else an FAQ."""
+    kind, _, number = key.partition(":")
+    if kind == "document" and number.isdigit():
+        return reverse("documents:passage", kwargs={"passage_id": int(number)})
+    return f"{reverse('faqs:list')}?{urlencode({'q': key}, quote_via=quote, safe='')}"
+
+
+@register.filter
 def audit_detail(entry: AuditEntry) -> str:
     """An entry's detail in one line: `role: agent; fields: name, email`."""
     return "; ".join(
@@ -55,14 +66,11 @@ def ago(moment: datetime | None) -> SafeString | str:
     """The time since then, in a word or two; the exact time on hover."""
     if moment is None:
         return ""
-    local = timezone.localtime(moment)
-    exact = local.strftime("%A, %-d %B %Y, %H:%M:%S %Z")
-    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(timespec="seconds"), exact, _words(local))
+    return _timed(moment, _words(moment))
 
 
-def _words(local: datetime) -> str:
-    now = timezone.localtime()
-    passed_s = (now - local).total_seconds()
+def _words(moment: datetime) -> str:
+    passed_s = (timezone.now() - moment).total_seconds()
     if passed_s < MINUTE_S:
         return "just now"
     if passed_s < HOUR_S:
@@ -72,7 +80,18 @@ def _words(local: datetime) -> str:
     if passed_s < WEEK_S:
         days = int(passed_s // DAY_S)
         return "yesterday" if days == 1 else f"{days} days ago"
-    return local.strftime("%-d %b" if local.year == now.year else "%-d %b %Y")
+    return _day(moment)
+
+
+def _day(moment: datetime) -> str:
+    local = timezone.localtime(moment)
+    return local.strftime("%-d %b" if local.year == timezone.localtime().year else "%-d %b %Y")
+
+
+def _timed(moment: datetime, words: str) -> SafeString:
+    local = timezone.localtime(moment)
+    exact = local.strftime("%A, %-d %B %Y, %H:%M:%S %Z")
+    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(timespec="seconds"), exact, words)
 
 
 @register.filter
@@ -91,8 +110,5 @@ def short_ago(moment: datetime | None) -> SafeString | str:
     """See ago(), shorter: for rows."""
     if moment is None:
         return ""
-    local = timezone.localtime(moment)
     recent = (timezone.now() - moment).total_seconds() < WEEK_S
-    words = waited(moment) if recent else local.strftime("%-d %b" if local.year == timezone.localtime().year else "%-d %b %Y")
-    exact = local.strftime("%A, %-d %B %Y, %H:%M:%S %Z")
-    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(timespec="seconds"), exact, words)
+    return _timed(moment, waited(moment) if recent else _day(moment))

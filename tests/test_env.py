@@ -113,3 +113,7 @@ def test_database_url_with_escaped_password() -> None:
 def test_other_database_urls_are_refused(url: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="DATABASE_URL must read"):
         env.database_from_url(url)
+
+
+def test_the_example_as_it_is_copied_is_meant_for_production() -> None:
+    assert re.search(r"^HTTPS=1$", (ROOT / ".env.example").read_text(), re.M), "cookies of a copied file must be secure"

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from support_portal.body_limit import Receive, Scope, Send, limit_body
@@ -27,8 +26,7 @@ def _asked(parts: Sequence[bytes], *, announced: int | None = None) -> tuple[lis
 
     headers = [] if announced is None else [(b"content-length", str(announced).encode())]
     answering = limit_body(application, max_bytes=2**20)({"type": "http", "headers": headers}, receive, send)
-    with ThreadPoolExecutor(1) as thread:  # a thread of its own: the browser tests leave this one's event loop running
-        thread.submit(asyncio.run, answering).result()
+    asyncio.run(answering)
     return sent, taken
 
 

@@ -9,8 +9,7 @@ import subprocess
 import time
 import urllib.request
 from collections import Counter, defaultdict
-from collections.abc import Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,11 +87,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             second.wait()
 
 
-def in_own_loop(work: Coroutine[Any, Any, None]) -> None:
-    with ThreadPoolExecutor(1) as own_loop:  # the browser tests' Playwright may still hold this thread's
-        own_loop.submit(asyncio.run, work).result()
-
-
 @contextlib.asynccontextmanager
 async def customers_of(house: House, count: int) -> Any:
     cookies = await asyncio.gather(*(asyncio.to_thread(visitor_cookie, house.stack.url) for _ in range(count)))
@@ -128,7 +122,7 @@ def test_work_is_spread_and_the_second_turn_finds_its_cache(house: House) -> Non
             assert [house.writer_of(reply["id"])[0] for reply in second] == [worker for worker, _ in again]
             assert len(again) == 2 * SLOTS
 
-    in_own_loop(work())
+    asyncio.run(work())
 
 
 def test_who_waits_sees_the_place_and_it_never_grows(house: House) -> None:
@@ -140,7 +134,7 @@ def test_who_waits_sees_the_place_and_it_never_grows(house: House) -> None:
             assert len(told) >= 6 and max(max(places) for places in told) >= 2
             assert all(places == sorted(places, reverse=True) for places in told), told
 
-    in_own_loop(work())
+    asyncio.run(work())
 
 
 def test_death_of_the_preferred_worker_is_survived_in_time(house: House) -> None:
@@ -166,7 +160,7 @@ def test_death_of_the_preferred_worker_is_survived_in_time(house: House) -> None
             reply = await orphans[0].until_answered(asked, timeout_s=PATIENCE_S)
             assert house.writer_of(reply["id"])[0] != house.second_name
 
-    in_own_loop(work())
+    asyncio.run(work())
 
 
 def _begun(customer: Waiter, asked: str) -> bool:

@@ -1,7 +1,7 @@
 """A month of feedback, invented from the published FAQs: for the demo, and to try the whole loop before real feedback is there.
 
-Customers ask in the FAQs' own phrasings, some with typing errors. To two in five the search brings only FAQs about something
-similar: there the right answer is that nobody knows. Reviewers correct what the assistant wrote into the house's style (one or
+Customers ask in the FAQs' own phrasings, some with typing errors. To one in four the search brings only FAQs about something
+similar: there the right answer is that nobody knows (with two in five the model learned to refuse what it could answer). Reviewers correct what the assistant wrote into the house's style (one or
 two sentences in the FAQ's own words), and like all people they err: a share of corrections and of thumbs is wrong, and says so
 nowhere.
 """
@@ -29,7 +29,7 @@ from chatbot.learning import shaping
 from chatbot.learning.models import Correction, Feedback, ReviewItem
 
 DAYS = 30
-UNKNOWN_SHARE = 0.4
+UNKNOWN_SHARE = 0.25
 WRONG_CORRECTIONS = 0.05
 FLIPPED_THUMBS = 0.08
 TYPING_ERRORS = 0.25

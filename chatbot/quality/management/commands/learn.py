@@ -23,17 +23,17 @@ from chatbot.releases.models import Evaluation
 from chatbot.training.failures import TrainingError
 
 # What fits into 45 minutes on two cores with the default model; --quick into about ten.
-FULL = {"conversations": 600, "train": 160, "questions": 120, "minutes": 18.0}
+FULL = {"conversations": 600, "train": 96, "questions": 120, "minutes": 25.0}
 QUICK = {"conversations": 300, "train": 48, "questions": 48, "minutes": 5.0}
 # Short answers to few examples: a high rate, one pass, and only the upper half of the layers, which halves the way back.
 DEMO_OPTIONS = {
     "epochs": 1.0,
     "batch": 2,
     "accumulate": 2,
-    "learning_rate": 4e-4,
+    "learning_rate": 3e-4,
     "upper_share": 0.5,
-    "evaluate_every": 20,
-    "save_every": 20,
+    "evaluate_every": 12,
+    "save_every": 12,
     "patience": 0,
     "max_tokens": 560,
 }

@@ -108,6 +108,10 @@ class Command(BaseCommand):
         self.stdout.write(f"training run {run.pk} of at most {sizes['minutes']:.0f} minutes; curve in {runs.folder_of(run)}")
         runs.execute(run.pk)
         run.refresh_from_db()
+        if run.status == TrainingRun.Status.WAITING:
+            runs.stop(run)
+            again = f"manage.py learn --dataset {dataset.name}"
+            raise CommandError(f"Another training run is under way. Wait for its end or stop it in the release desk; then: {again}")
         if run.status != TrainingRun.Status.DONE:
             raise CommandError(f"The run ended as {run.status}: {run.error_text} [{run.error}]")
         result = run.result

@@ -28,7 +28,7 @@ demo: install  ## run everything on 127.0.0.1; PORT and DATA_DIR choose where
 	@exec $(PY) -m support_portal.devservices.demo
 
 test: install  ## all tests, with a real PostgreSQL, Valkey and Chromium
-	@chromium=$$($(PY) -m support_portal.devservices.browser) && CHROMIUM="$$chromium" exec $(PY) -m pytest $(ARGS)
+	@chromium=$$($(PY) -m support_portal.devservices.browser) && CHROMIUM="$$chromium" exec $(PY) -m pytest -n 2 $(ARGS)
 
 check: install  ## format, lint, types, migrations, Django's deployment check
 	$(PY) -m ruff format --check .

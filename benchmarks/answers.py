@@ -4,6 +4,7 @@
     python benchmarks/answers.py answers.jsonl [MORE ...] [--show 50]
 
 Shares no line with the check that the product makes before it shows a sentence, so that one can catch the other's mistakes.
+Sentences that the product says itself ("this is what our help pages say (in English):") are nobody's claim and not counted.
 For every composed answer it takes numbers with what they count (money, per cent, times, days, sizes), links, addresses,
 telephone numbers, codes, weekdays, months and names, and looks for each in the sources and in what the customer said; links and
 addresses must come from a source. Sentences that the product withheld are judged too: one in which this script finds no fault,
@@ -25,6 +26,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from chatbot.answering.wording import without_phrases  # noqa: E402
 
 WORDS_EN = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
 TENS_EN = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
@@ -261,7 +266,7 @@ def judge(lines: Iterable[Mapping[str, Any]], *, company: Sequence[str] = ()) ->
         given_up = replaced(withheld)
         count.replaced += given_up
         faulty = useful_lost = False
-        for sentence in sentences_of(line["answer"]):
+        for sentence in sentences_of(without_phrases(line["answer"])):
             checked = list(facts_of(sentence, known))
             missing = [fact for fact, stands in checked if not stands]
             count.sentences += 1

@@ -138,20 +138,22 @@ def decide_kind(work: Work) -> None:
 
 
 def decide_looked(work: Work, seen: Sequence[Match], confidences: Sequence[float]) -> None:
-    """Decide by what search and model together know of each entry, best first."""
+    """Decide by what search and model together know of each entry, best first.
+
+    What is likely is quoted like what is sure: asked to write from such an entry, a small model declines half of those that
+    answer and few of the others. It writes what cannot be quoted: another language's texts, and documents, which read badly.
+    """
     work.looked = confidences[0]
     close = [match for match, one in zip(seen, confidences, strict=True) if one >= _CLOSE_SHARE * confidences[0]]
-    work.sources = close[:1] if work.looked >= DIRECT_AT else close
-    decision = decide(work.looked)
-    # Word for word documents read badly.
-    is_faq = work.sources[0].faq_id is not None
-    if decision == "direct" and not (work.same_language and work.question.may_quote and is_faq):
-        decision = "compose"
-    # The model has read the closest entries: asking back would only make the customer say no as well.
-    work.decision = "handoff" if decision == "clarify" else decision
-    if work.decision == "handoff":
+    quotable = same_language(seen[0].locale, work.language) and work.question.may_quote and seen[0].faq_id is not None
+    if work.looked < COMPOSE_AT:
+        # The model has read the closest entries: asking back would only make the customer say no as well.
+        work.decision, work.reason = "handoff", "looked_unlikely"
         work.sources = list(seen)  # all of them are worth offering when none is sure
-    work.reason = {"direct": "looked_sure", "compose": "looked_likely", "handoff": "looked_unlikely"}[work.decision]
+    else:
+        work.decision = "direct" if quotable else "compose"
+        work.reason = "looked_sure" if quotable and work.looked >= DIRECT_AT else "looked_likely"
+        work.sources = close[:1] if quotable or work.looked >= DIRECT_AT else close
 
 
 def ms_since(moment: float) -> float:

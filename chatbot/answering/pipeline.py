@@ -18,7 +18,7 @@ from chatbot.answering.finding import Work, decide_kind, decide_looked, find, ms
 from chatbot.answering.grounding import Checker
 from chatbot.answering.language import detect, same_language
 from chatbot.answering.prompting import MAX_NEW_TOKENS, MAX_NEW_TOKENS_SEVERAL, Turn
-from chatbot.answering.second_look import MAX_LOOKS, looked_confidences, yes_of_each
+from chatbot.answering.second_look import MAX_LOOKS, just_said, looked_confidences, yes_of_each
 from chatbot.answering.understanding import asks_for_person
 from chatbot.answering.wording import phrase, speaks
 from chatbot.engine.requests import Engine, EngineError, FinishReason, GenerationOutput
@@ -97,7 +97,12 @@ def _look_again(work: Work, *, engine: Engine, should_stop: Callable[[], bool]) 
         return _end(work, text="", finish_reason="cancelled")
     if all(one is None for one in told):
         return None  # no word of the model: the search's decision stands
-    found = looked_confidences(told, scores=[match.score for match in seen], confidence=work.confidence)
+    found = looked_confidences(
+        told,
+        scores=[match.score for match in seen],
+        confidence=work.confidence,
+        said=[just_said(work.question, match) for match in seen],
+    )
     order = sorted(range(len(seen)), key=lambda index: -found[index])
     work.trace["looks"] = [
         {"key": seen[i].key, "yes": None if (yes := told[i]) is None else round(yes, 3), "confidence": round(found[i], 3)}
@@ -111,8 +116,9 @@ def _look_again(work: Work, *, engine: Engine, should_stop: Callable[[], bool]) 
 def _without_model(work: Work) -> Answer:
     if work.decision == "direct":
         return _quote(work, work.sources if work.several else work.sources[:1])
-    if work.decision == "clarify":
-        return _end(work, text=phrase("clarify", language=work.language), choices=_choices(work, among=work.sources))
+    if work.decision == "clarify" and (choices := _choices(work, among=work.sources)):
+        return _end(work, text=phrase("clarify", language=work.language), choices=choices)
+    work.decision = "handoff"
     # What the model has looked at and not taken may still be what was meant: it trips over misspelt words, the search does not.
     close = work.sources if work.looked is not None and max(work.looked, work.confidence) >= CLARIFY_AT else ()
     return _know_nothing(work, among=close)
@@ -126,9 +132,10 @@ def _know_nothing(work: Work, *, among: Sequence[Match], output: GenerationOutpu
 
 
 def _choices(work: Work, *, among: Sequence[Match]) -> tuple[str, ...]:
-    """The questions to offer, in the customer's language where there are any."""
-    own = [match for match in among if same_language(match.locale, work.language)]
-    return tuple(dict.fromkeys(match.question for match in own or among))[:MAX_CHOICES]
+    """The questions to offer, in the customer's language where there are any; headings of documents are no questions."""
+    faqs = [match for match in among if match.faq_id is not None]
+    own = [match for match in faqs if same_language(match.locale, work.language)]
+    return tuple(dict.fromkeys(match.question for match in own or faqs))[:MAX_CHOICES]
 
 
 def _compose(work: Work, *, engine: Engine, should_stop: Callable[[], bool]) -> Iterator[Progress | Waiting | Answer]:
@@ -162,11 +169,12 @@ def _compose(work: Work, *, engine: Engine, should_stop: Callable[[], bool]) -> 
 def _patience(work: Work) -> Patience:
     """Wait for a busy model only as long as that serves the customer better than the source's own text.
 
-    Where that text can stand as the answer, in the customer's language: not at all for a model that takes no request, and not
-    long in its queue. Else the model's words are the only answer there is, so the customer waits and sees the place in the queue.
+    Where that text can stand as the answer, a FAQ's in the customer's language: not at all for a model that takes no request, and
+    not long in its queue. Else the model's words are the only answer there is, so the customer waits and sees the place there.
     """
     limit_s = work.question.deadline_s * _WAITING_SHARE
-    if _is_confident(work) and work.same_language and not work.question.patient:
+    is_faq = bool(work.sources) and work.sources[0].faq_id is not None
+    if _is_confident(work) and work.same_language and is_faq and not work.question.patient:
         return Patience(refused_s=0.0, begin_s=min(QUEUE_PATIENCE_S, limit_s))
     return Patience(refused_s=limit_s, begin_s=limit_s)
 

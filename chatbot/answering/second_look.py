@@ -27,6 +27,8 @@ from chatbot.knowledge.confidence import Marks, on_scale
 MAX_LOOKS = 3
 # What a customer waits for is the reading: about 4 ms a token on two cores. Answers say what they are about at their start.
 _MAX_ANSWER_CHARS = 400
+# What a passage of a document says may stand at its end: up to 180 words.
+_MAX_PASSAGE_CHARS = 1200
 _MAX_BEFORE_CHARS = 300
 
 # The examples cost nothing after the first look: the engine keeps the start that all prompts share.
@@ -50,13 +52,16 @@ _NEUTRAL = 0.55
 # with Qwen2.5-Coder-1.5B on the first three entries of the demo's unsure questions, that half of them whose hash is even.
 _WHICH_BEHIND, _WHICH_YES = 3.25, 3.53
 _WHETHER_BIAS, _WHETHER_SEARCH, _WHETHER_YES = -0.28, 0.36, 3.05
-# From which joined likelihood on an entry is quoted, written from, and offered.
+# Who has just read an entry and asks on seldom wants the same again, yet the model says yes to it: it is about the same thing.
+_JUST_SAID = 1.0
+# From which joined likelihood on an entry is sure, likely, and worth offering.
 MARKS = Marks(direct=0.65, compose=0.45, clarify=0.15)
 
 
 def look_messages(question: Question, match: Match) -> list[ChatMessage]:
     """The prompt of one look. Text of customers and FAQs is data here as well."""
-    passage = f"{neutralise(match.question)} {neutralise(match.answer)[:_MAX_ANSWER_CHARS]}"
+    most = _MAX_PASSAGE_CHARS if match.faq_id is None else _MAX_ANSWER_CHARS
+    passage = f"{neutralise(match.question)} {neutralise(match.answer)[:most]}"
     before = next((turn.text for turn in reversed(question.history) if turn.role == "user"), "")
     said = f'Before, the customer asked: "{one_line(before)[:_MAX_BEFORE_CHARS]}"\n' if before.strip() else ""
     asked = f'{said}Customer: "{one_line(question.text)[:MAX_QUESTION_CHARS]}"'
@@ -135,12 +140,21 @@ def _cancel(handles: Sequence[GenerationHandle]) -> None:
         handle.cancel()
 
 
-def looked_confidences(yes: Sequence[float | None], *, scores: Sequence[float], confidence: float) -> list[float]:
+def just_said(question: Question, match: Match) -> bool:
+    """Whether the last reply held the entry's whole answer."""
+    last = next((turn.text for turn in reversed(question.history) if turn.role == "assistant"), "")
+    return bool(match.answer.strip()) and match.answer.strip() in last
+
+
+def looked_confidences(
+    yes: Sequence[float | None], *, scores: Sequence[float], confidence: float, said: Sequence[bool] = ()
+) -> list[float]:
     """Join what the model told of each entry with what the search knew, on the scale of confidence; best first is not implied.
 
-    scores: the search's, in its order; confidence: its confidence in the first.
+    scores: the search's, in its order; confidence: its confidence in the first. said: which entries the customer has just read.
     """
     told = np.array([_log_odds(_NEUTRAL if one is None else one) for one in yes])
+    told[np.flatnonzero(said)] -= _JUST_SAID
     behind = 1.0 - np.array(scores) / scores[0] if scores[0] > 0 else np.zeros(len(told))
     which = _WHICH_YES * told - _WHICH_BEHIND * behind
     shares = np.exp(which - which.max())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from typing import Literal
 
 from chatbot.answering.language import NAMES
@@ -125,3 +127,15 @@ def phrase(name: Phrase, *, language: str, of_language: str = "") -> str:
 
 def speaks(language: str) -> bool:
     return language in _TEXTS["unknown"]
+
+
+def without_phrases(text: str) -> str:
+    """Take these sentences out of a text, whichever language they announce; what is left came from model or source."""
+    return _all_phrases().sub(" ", text)
+
+
+@cache
+def _all_phrases() -> re.Pattern[str]:
+    languages = "|".join(map(re.escape, NAMES.values()))
+    written = (re.escape(text) for texts in _TEXTS.values() for text in texts.values())
+    return re.compile("|".join(text.replace(re.escape("{language}"), f"(?:{languages})") for text in written))

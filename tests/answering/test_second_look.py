@@ -56,12 +56,27 @@ def test_the_entry_that_the_model_confirms_is_quoted(run: Run) -> None:
     assert all(is_look(request) and request.max_new_tokens == 1 and not request.conversation for request in engine.requests)
 
 
-def test_what_the_model_takes_for_likely_is_written_from(run: Run) -> None:
-    engine = Judge({DELIVERY.question: 0.55, RETURNS.question: 0.2, HOURS.question: 0.2}, "Delivery costs $4.90 [1].")
+def test_what_the_model_takes_for_likely_is_quoted_too(run: Run) -> None:
+    engine = Judge({DELIVERY.question: 0.55, RETURNS.question: 0.2, HOURS.question: 0.2})
     found = looked(run, engine, DELIVERY, RETURNS, HOURS)
+    assert (found.decision, found.text, found.trace["reason"]) == ("direct", DELIVERY.answer, "looked_likely")
+    assert COMPOSE_AT <= found.trace["looks"][0]["confidence"] < DIRECT_AT
+    assert all(map(is_look, engine.requests))
+
+
+def test_what_may_not_be_quoted_is_written_from_what_is_close(run: Run) -> None:
+    engine = Judge({DELIVERY.question: 0.55, RETURNS.question: 0.2, HOURS.question: 0.2}, "Delivery costs $4.90 [1].")
+    found = looked(run, engine, DELIVERY, RETURNS, HOURS, may_quote=False)
     assert (found.decision, found.text) == ("compose", "Delivery costs $4.90 [1].")
     prompt = engine.requests[-1].messages[-1].content
     assert DELIVERY.question in prompt and HOURS.question not in prompt
+
+
+def test_what_the_customer_has_just_read_is_seldom_meant_again(run: Run) -> None:
+    chances = {DELIVERY.question: 0.7, RETURNS.question: 0.65}
+    assert looked(run, Judge(chances), DELIVERY, RETURNS).text == DELIVERY.answer
+    history = (("user", "parcels?"), ("assistant", f"Gladly:\n\n{DELIVERY.answer}"))
+    assert looked(run, Judge(chances), DELIVERY, RETURNS, history=history).text == RETURNS.answer
 
 
 def test_what_the_model_denies_is_refused_and_what_is_close_is_offered(run: Run) -> None:

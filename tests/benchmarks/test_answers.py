@@ -33,6 +33,7 @@ def line(answer: str, **changes: Any) -> dict[str, Any]:
         "We are open on Wednesday until 5 pm.",
         "配送需要 1 到 3 个工作日，Larkclub 会员也一样。",
         "Write to Larkclub at help@shop.example or call +65 60000142; see https://shop.example/delivery/.",
+        "以下是我们帮助页面的原文（English）：\n\nParcels take 1–3 working days and cost S$4.90.",
     ],
 )
 def test_known_facts_count_as_facts_without_fault(answer: str) -> None:
@@ -56,6 +57,7 @@ def test_known_facts_count_as_facts_without_fault(answer: str) -> None:
         ("You can pay with PayPal.", "PayPal"),
         ("需要五个工作日。", "5 day"),
         ("It is back in June.", "june"),
+        ("以下是我们帮助页面的原文（Larkwing）：", "Larkwing"),
     ],
 )
 def test_facts_of_nobody_are_found(answer: str, fact: str) -> None:

@@ -68,7 +68,26 @@ def lists(rounds: int) -> list[dict[str, Any]]:
                 f"search {queue}, tag vip: delivery", lambda chosen=chosen: searching.search(chosen, viewer_id=viewer.pk), rounds
             )
         )
-    return [*rows, *pages(rounds)]
+    return [*rows, *news(rounds), *pages(rounds)]
+
+
+def news(rounds: int) -> list[dict[str, Any]]:
+    """Telling agents of eight conversations that have changed: read and drawn for all of them together."""
+    from chatbot.conversations.inbox import Filters, Watched
+    from chatbot.conversations.models import Conversation
+    from support_portal.accounts.models import User
+    from support_portal.desk.list_news import Asked, lists_of
+
+    ids = tuple(Conversation.objects.order_by("-last_message_at").values_list("pk", flat=True)[:8])
+    viewers = [User.objects.get_or_create(username=f"bench-agent-{number}")[0].pk for number in range(50)]
+    found = []
+    for agents in (1, 10, 50):
+        asked = [
+            Asked(Watched(Filters(queue="mine" if place % 5 == 4 else "all"), viewer, ids), with_counts=True, stream_id="")
+            for place, viewer in enumerate(viewers[:agents])
+        ]
+        found.append(measure(f"news for {agents} agents", lambda asked=asked: lists_of(asked), rounds))
+    return found
 
 
 def pages(rounds: int) -> list[dict[str, Any]]:
@@ -178,7 +197,7 @@ def main() -> None:
     print(f"{'':44} {'p50 ms':>8} {'p95 ms':>8} {'queries':>8}  plan of the longest")
     for row in rows:
         print(f"{row['name'][:44]:44} {row['p50_ms']:>8} {row['p95_ms']:>8} {row['queries']:>8}  {row['plan'][:120]}")
-    for kind in ("list", "search", "page"):
+    for kind in ("list", "search", "news", "page"):
         of_kind = [row["p95_ms"] for row in rows if row["name"].startswith(kind)]
         print(json.dumps({"benchmark": "desk", "kind": kind, "cases": len(of_kind), "worst_p95_ms": max(of_kind)}))
 

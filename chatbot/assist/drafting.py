@@ -13,13 +13,13 @@ from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from chatbot import runtime
+from chatbot.answering import giving_way
 from chatbot.answering.answers import Match, Question, Ranking, Search, Titled
 from chatbot.answering.composing import Composed, check_whole, request_for
 from chatbot.answering.decisions import decide
 from chatbot.answering.facts import Sources, unsupported
 from chatbot.answering.grounding import renumber
 from chatbot.answering.language import same_language
-from chatbot.assist import giving_way
 from chatbot.assist.dialogue import Dialogue, dialogue_of
 from chatbot.characters import bare
 from chatbot.engine.requests import Engine, GenerationOutput, Sampling
@@ -83,6 +83,18 @@ def draft_replies(
 ) -> list[Draft]:
     """The alternatives, the surest first; empty where nothing known answers. Raises NotFound, InvalidInput, Unavailable."""
     told = dialogue_of(conversation_id)
+    return drafts_of(told, search=search, engine=engine, cancelled=cancelled, progress=progress)
+
+
+def drafts_of(
+    told: Dialogue,
+    *,
+    search: Search,
+    engine: Engine,
+    cancelled: Callable[[], bool],
+    progress: Callable[[str, str], None] = lambda step, text: None,
+) -> list[Draft]:
+    """See draft_replies()."""
     ranking = _ranking(told, search=search, limit=5)
     matches = _close(ranking)
     if not matches or decide(ranking.confidence) == "handoff":

@@ -1,19 +1,31 @@
-"""Measure the two classifiers on texts that they have not learnt from, beside the guess "always the commonest label"."""
+"""Measure what needs no language model: the two classifiers on texts that they have not learnt from, beside the guess "always the
+commonest label"; the threshold of anger; and related FAQs on conversations that came later."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import permutations
 from pathlib import Path
+from uuid import UUID
+
+import numpy as np
 
 from chatbot.assist import classifiers, heads
 from chatbot.assist.classifiers import Labelled
-from chatbot.assist.heads import HeadError
+from chatbot.assist.heads import HeadError, Matrix
+from chatbot.assist.reading import ANGER_AT
+from chatbot.conversations.models import Citation, Conversation
 from chatbot.engine.embedder import Embedder
+from chatbot.insights.related import RELATED, alike, fused, told_together
+from chatbot.knowledge.access import answering_faqs
 from chatbot.knowledge.models import Faq
 from chatbot.quality.asked import read_asked
 from chatbot.quality.models import TestQuestion
+
+MAX_PAIRS = 2_000
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,76 @@ def of_sentiment(embedder: Embedder, *, held_out: Path | None = None) -> Score:
     commonest = Counter(learnt.labels).most_common(1)[0][0]
     name = "sentiment, own file" if held_out else "sentiment, held-out sentences"
     return score(name, wanted=test.labels, found=found, locales=test.locales, commonest=commonest)
+
+
+@dataclass(frozen=True)
+class Anger:
+    """Messages at or above the threshold that call a person, and how many of them are angry. angry: of all texts."""
+
+    name: str
+    texts: int
+    angry: int
+    reached: int
+    right: int
+
+
+def of_anger(embedder: Embedder, *, held_out: Path | None = None) -> list[Anger]:
+    """In cross-validation over the training sentences, and on the held-out ones or the company's own. Raises HeadError."""
+    learnt = classifiers.read_labelled(classifiers.SENTIMENT_TRAINING)
+    test = classifiers.read_labelled(held_out or classifiers.SENTIMENT_HELD_OUT)
+    vectors = classifiers.encode(embedder, learnt.texts)
+    head = heads.fit(vectors, learnt.labels, embedder=embedder.name)
+    crossed = heads.cross_shares(vectors, learnt.labels, of="angry", embedder=embedder.name)
+    new = head.probabilities(classifiers.encode(embedder, test.texts))[:, head.labels.index("angry")]
+    name = "anger, own file" if held_out else "anger, held-out sentences"
+    return [_anger("anger, cross-validation", learnt.labels, crossed), _anger(name, test.labels, new)]
+
+
+def _anger(name: str, labels: Sequence[str], scores: Matrix) -> Anger:
+    angry = np.array([label == "angry" for label in labels])
+    reached = scores >= ANGER_AT
+    return Anger(name, len(labels), int(angry.sum()), int(reached.sum()), int((angry & reached).sum()))
+
+
+@dataclass(frozen=True)
+class RelatedScore:
+    """How often what answered later in a conversation was among the RELATED FAQs shown beside an answer before or after it.
+
+    pairs: of the newest fifth of the conversations; together, content, fused: by what others read, by content, by both as the
+    pages show it; commonest: always the most used FAQs.
+    """
+
+    pairs: int
+    together: float
+    content: float
+    fused: float
+    commonest: float
+
+
+def of_related(*, most: int = MAX_PAIRS) -> RelatedScore:
+    """Learnt from the conversations before. Raises HeadError where too few hold two answers from FAQs."""
+    told: dict[UUID, dict[int, None]] = {}
+    rows = Citation.objects.filter(faq__isnull=False).order_by("message__conversation__created_at", "message__seq")
+    for conversation_id, faq_id in rows.values_list("message__conversation", "faq"):
+        told.setdefault(conversation_id, {})[int(faq_id)] = None
+    later = list(told)[len(told) * 4 // 5 :]
+    pairs = [pair for one in later for pair in permutations(told[one], 2)][:most]
+    if not pairs:
+        raise HeadError("Too few conversations hold answers from two FAQs.")
+    until = Conversation.objects.values_list("created_at", flat=True).get(pk=later[0])
+    used = Counter(faq_id for one in list(told)[: len(told) * 4 // 5] for faq_id in told[one])
+    hits = Counter(hit for here, there in pairs for hit in _hits(here, there, until=until, used=used))
+    return RelatedScore(len(pairs), *(hits[name] / len(pairs) for name in ("together", "content", "fused", "commonest")))
+
+
+def _hits(here: int, there: int, *, until: datetime, used: Counter[int]) -> list[str]:
+    """Which ways of choosing show the one beside the other."""
+    language = Faq.objects.values_list("locale", flat=True).get(pk=here)
+    others = list(answering_faqs().filter(locale=language).exclude(pk=here).values_list("pk", flat=True))
+    together, content = told_together(here, until=until), alike(here, others=others)
+    commonest = [faq_id for faq_id, _ in used.most_common() if faq_id != here]
+    ways = {"together": together, "content": content, "fused": fused([together, content]), "commonest": commonest}
+    return [name for name, shown in ways.items() if there in shown[:RELATED]]
 
 
 def of_topics(embedder: Embedder, *, questions: Path | None = None) -> list[Score]:

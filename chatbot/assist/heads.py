@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,17 +65,33 @@ def cross_validated(
     vectors: Matrix, labels: Sequence[str], *, embedder: str, ridge: float, groups: Sequence[str] | None = None
 ) -> list[str]:
     """Predict each text with a head that has not seen its fold, nor any text of its group."""
-    names = list(groups) if groups is not None else [str(row) for row in range(len(labels))]
-    folds = np.array([{name: place for place, name in enumerate(dict.fromkeys(names))}[name] % FOLDS for name in names])
     found = [""] * len(labels)
-    for fold in range(FOLDS):
-        kept, left = np.flatnonzero(folds != fold).tolist(), np.flatnonzero(folds == fold).tolist()
-        if len({labels[row] for row in kept}) < 2:
-            continue
-        head = fit(vectors[kept], [labels[row] for row in kept], embedder=embedder, ridge=ridge)
-        for row, label in zip(left, head.predict(vectors[left]), strict=True):
+    for rows, head in _folds(vectors, labels, embedder=embedder, ridge=ridge, groups=groups):
+        for row, label in zip(rows, head.predict(vectors[rows]), strict=True):
             found[row] = label
     return found
+
+
+def cross_shares(vectors: Matrix, labels: Sequence[str], *, of: str, embedder: str) -> Matrix:
+    """The probability of one label for each text, by a head that has not seen its fold. Returns (N,)."""
+    found = np.zeros(len(labels), dtype=np.float32)
+    ridge = _best_ridge(vectors, labels, embedder=embedder)
+    for rows, head in _folds(vectors, labels, embedder=embedder, ridge=ridge):
+        if of in head.labels:
+            found[rows] = head.probabilities(vectors[rows])[:, head.labels.index(of)]
+    return found
+
+
+def _folds(
+    vectors: Matrix, labels: Sequence[str], *, embedder: str, ridge: float, groups: Sequence[str] | None = None
+) -> Iterator[tuple[list[int], Head]]:
+    """The rows of each fold with the head that has learnt from the others."""
+    names = list(groups) if groups is not None else [str(row) for row in range(len(labels))]
+    folds = np.array([{name: place for place, name in enumerate(dict.fromkeys(names))}[name] % FOLDS for name in names])
+    for fold in range(FOLDS):
+        kept, left = np.flatnonzero(folds != fold).tolist(), np.flatnonzero(folds == fold).tolist()
+        if len({labels[row] for row in kept}) >= 2:
+            yield left, fit(vectors[kept], [labels[row] for row in kept], embedder=embedder, ridge=ridge)
 
 
 def save(head: Head, path: Path) -> None:

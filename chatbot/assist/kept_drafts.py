@@ -61,10 +61,3 @@ def settle() -> int:
             AgentDraft.objects.filter(pk=draft.pk, sent="").update(sent=message.text, message=message)
             count += 1
     return count
-
-
-def outcome(draft: AgentDraft) -> str:
-    """unsent, as_it_was or edited."""
-    if not draft.sent:
-        return "unsent"
-    return "as_it_was" if " ".join(draft.sent.split()) == " ".join(draft.draft.split()) else "edited"

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from chatbot.answering import giving_way
 from chatbot.answering.facts import Sources, unsupported
 from chatbot.answering.names import Names
 from chatbot.answering.prompting import Turn, neutralise
-from chatbot.assist import giving_way
-from chatbot.assist.dialogue import Dialogue, dialogue_of
+from chatbot.assist.dialogue import dialogue_of
 from chatbot.assist.models import ConversationNote
 from chatbot.assist.summary import summarise
 from chatbot.conversations import transcripts
@@ -45,6 +46,15 @@ _RULES = (
 _SPEAKERS = {"user": "Customer", "assistant": "Support"}
 _LINE = re.compile(r"^\s*(?:[-*•–]|\d{1,2}[.)])\s*")
 _LETTER = re.compile(r"[^\W\d_]")
+
+
+@dataclass(frozen=True)
+class Summed:
+    """What the model's words came to; no text where fewer than two lines hold. withheld: lines that did not."""
+
+    text: str
+    model_version: str
+    withheld: int
 
 
 def take_notes() -> int:
@@ -80,16 +90,30 @@ def write_note(note_id: int, *, engine: Engine, cancelled: Callable[[], bool]) -
     note = ConversationNote.objects.filter(pk=note_id, to_write=True).first()
     if note is None:
         return False
-    told = dialogue_of(note.conversation_id)
-    text, version = _written(told, engine=engine, cancelled=cancelled)
-    changed = {"text": text, "model_version": version} if text else {}
+    summed = sum_up(dialogue_of(note.conversation_id).turns, engine=engine, cancelled=cancelled)
+    changed = {"text": summed.text, "model_version": summed.model_version} if summed.text else {}
     ConversationNote.objects.filter(pk=note_id).update(to_write=False, **changed)
-    return bool(text)
+    return bool(summed.text)
 
 
 def give_up(note_id: int) -> None:
     """Leave the note in the customer's own words."""
     ConversationNote.objects.filter(pk=note_id).update(to_write=False)
+
+
+def sum_up(turns: Sequence[Turn], *, engine: Engine, cancelled: Callable[[], bool]) -> Summed:
+    """Let the model sum up what was said. Raises as write_note() does."""
+    told = list(turns[-_MAX_TURNS:])
+    while len(told) > 2 and engine.count_tokens(_prompt(told)) > engine.context_tokens - MAX_NEW_TOKENS - 16:
+        told.pop(0)
+    request = GenerationRequest(
+        request_id=f"note-{uuid4().hex}", messages=_prompt(told), max_new_tokens=MAX_NEW_TOKENS, deadline_s=DEADLINE_S
+    )
+    output = giving_way.write(request, engine=engine, cancelled=cancelled)
+    lines = checked_lines(output.text, said=[turn.text for turn in told])
+    written = sum(bool(_LETTER.search(line)) for line in output.text.splitlines())
+    text = "\n".join(f"- {line}" for line in lines) if len(lines) >= 2 else ""
+    return Summed(text, output.model_version, withheld=written - len(lines))
 
 
 def in_own_words(conversation: Conversation) -> str:
@@ -112,18 +136,6 @@ def checked_lines(text: str, *, said: list[str]) -> list[str]:
             continue
         found[line] = None
     return list(found)[:MAX_LINES]
-
-
-def _written(told: Dialogue, *, engine: Engine, cancelled: Callable[[], bool]) -> tuple[str, str]:
-    turns = list(told.turns[-_MAX_TURNS:])
-    while len(turns) > 2 and engine.count_tokens(_prompt(turns)) > engine.context_tokens - MAX_NEW_TOKENS - 16:
-        turns.pop(0)
-    request = GenerationRequest(
-        request_id=f"note-{uuid4().hex}", messages=_prompt(turns), max_new_tokens=MAX_NEW_TOKENS, deadline_s=DEADLINE_S
-    )
-    output = giving_way.write(request, engine=engine, cancelled=cancelled)
-    lines = checked_lines(output.text, said=[turn.text for turn in turns])
-    return ("\n".join(f"- {line}" for line in lines), output.model_version) if len(lines) >= 2 else ("", "")
 
 
 def _prompt(turns: Sequence[Turn]) -> list[ChatMessage]:

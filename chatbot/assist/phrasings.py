@@ -1,7 +1,4 @@
-"""Other ways to ask a FAQ, written by the model and proven by the search: what finds another FAQ is not suggested.
-
-The customers come first: nothing is submitted while somebody waits for the model, and the request can be taken back.
-"""
+"""Other ways to ask a FAQ, written by the model and proven by the search: what finds another FAQ is not suggested."""
 
 from __future__ import annotations
 
@@ -14,20 +11,18 @@ from typing import Any, Literal
 
 import numpy as np
 
+from chatbot.answering import giving_way
 from chatbot.answering.language import NAMES, detect, same_language
 from chatbot.characters import bare
 from chatbot.engine.embedder import Embedder
-from chatbot.engine.requests import ChatMessage, Engine, EngineBusy, EngineError, GenerationRequest, Sampling
-from chatbot.errors import Unavailable
+from chatbot.engine.requests import ChatMessage, Engine, GenerationRequest, Sampling
 from chatbot.knowledge import retrieval
 from chatbot.knowledge.confidence import COMPOSE_AT
 from chatbot.knowledge.content import one_line
 from chatbot.knowledge.models import MAX_PHRASING_CHARS
 
 WANTED = 10
-PATIENCE_S = 60.0
 DEADLINE_S = 90.0
-_LOOK_AGAIN_S = 0.5
 _ALIKE = 0.985
 _ANSWER_CHARS = 1200
 _MAX_WORDS = 40
@@ -86,11 +81,9 @@ def suggest(
 ) -> list[Suggestion]:
     """Write and prove phrasings, good ones first. progress: called with ("waiting" | "writing" | "checking", lines so far).
 
-    Raises Unavailable, in a sentence for the author, when the model stays busy or fails. Returns [] once cancelled.
+    Raises Unavailable, in a sentence for the author, when the model stays busy or fails; giving_way.Cancelled.
     """
     text = _write(asked, engine=engine, cancelled=cancelled, progress=progress)
-    if cancelled():
-        return []
     lines = parse(text, locale=asked.locale)
     progress("checking", len(lines))
     return _proven(lines, asked, embedder=embedder)
@@ -126,33 +119,11 @@ def _write(asked: Asked, *, engine: Engine, cancelled: Callable[[], bool], progr
         deadline_s=DEADLINE_S,
         sampling=Sampling(temperature=0.8, top_p=0.95, seed=int(time.time())),
     )
-    give_up_at = time.monotonic() + PATIENCE_S
-    while True:
-        progress("waiting", 0)
-        if cancelled():
-            return ""
-        stats = engine.stats()
-        if stats.waiting == 0 and stats.running < max(stats.slots, 1):
-            try:
-                handle = engine.submit(request)
-                break
-            except EngineBusy:
-                pass
-            except EngineError as error:
-                raise Unavailable("The model cannot write this now. Please try again later.") from error
-        if time.monotonic() >= give_up_at:
-            raise Unavailable("The model is busy with customers. Please try again in a few minutes.")
-        time.sleep(_LOOK_AGAIN_S)
-    text = ""
-    while (piece := handle.next_piece(timeout_s=_LOOK_AGAIN_S)) is not None:
-        text += piece
-        if piece:
-            progress("writing", text.count("\n") + 1)
-        if cancelled():
-            handle.cancel()
-    if handle.output.finish_reason == "error":
-        raise Unavailable("The model failed while it was writing. Please try again later.")
-    return text
+
+    def told(step: str, text: str) -> None:
+        progress(step, text.count("\n") + 1 if text else 0)
+
+    return giving_way.write(request, engine=engine, cancelled=cancelled, progress=told).text
 
 
 def _prompt(asked: Asked) -> list[ChatMessage]:

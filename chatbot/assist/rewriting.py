@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 from uuid import uuid4
 
+from chatbot.answering import giving_way
 from chatbot.answering.commitments import Commitments
 from chatbot.answering.facts import Fact, Sources, extract
 from chatbot.answering.language import NAMES, detect, same_language
 from chatbot.answering.numerals import with_digits
 from chatbot.answering.prompting import neutralise
-from chatbot.assist import giving_way
 from chatbot.engine.requests import ChatMessage, Engine, GenerationOutput, GenerationRequest, Sampling
 from chatbot.errors import InvalidInput, Unavailable
 
@@ -72,7 +72,7 @@ def rewrite(
     locale = detect(text, fallback="en")
     asked = f"<message>\n{neutralise(text)}\n</message>\n{STYLES[style]} Write in {NAMES.get(locale, locale)}."
     for written in _attempts(_RULES, asked, text=text, engine=engine, cancelled=cancelled, progress=progress):
-        lost, added = _differences(text, written)
+        lost, added = differences(text, written)
         in_language = same_language(detect(written, fallback=locale), locale) or _letters(written) < _MIN_LETTERS
         promised = Commitments([text]).unfounded(written)
         too_long = len(written) > (0.95 if style == "shorter" else 2.5) * len(text) + (0 if style == "shorter" else 80)
@@ -96,7 +96,7 @@ def translate(
     for written in _attempts(_TRANSLATE, asked, text=text, engine=engine, cancelled=cancelled, progress=progress):
         if _letters(written) >= _MIN_LETTERS and not same_language(detect(written, fallback=to), to):
             continue
-        lost, added = _differences(text, written)
+        lost, added = differences(text, written)
         warnings = (*_about_lost(lost), *((f"Not in the original: {_named(added)}.",) if added else ()))
         if not warnings:
             return Rewritten(written, text, to)
@@ -136,7 +136,7 @@ def _bare_text(output: GenerationOutput) -> str:
     return text[1:-1].strip() if quoted else text
 
 
-def _differences(original: str, written: str) -> tuple[list[Fact], list[Fact]]:
+def differences(original: str, written: str) -> tuple[list[Fact], list[Fact]]:
     """Facts of the original that are gone, and facts that came in. Compared by value: 三十天 is "30 days"."""
     return _missing(original, within=written), _missing(written, within=original)
 

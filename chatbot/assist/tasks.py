@@ -12,7 +12,8 @@ from celery import shared_task
 from kombu.exceptions import OperationalError
 
 from chatbot import runtime
-from chatbot.assist import classifiers, drafting, faq_checks, giving_way, jobs, kept_drafts, noting, phrasings, reading, rewriting
+from chatbot.answering import giving_way
+from chatbot.assist import classifiers, drafting, faq_checks, jobs, kept_drafts, noting, phrasings, reading, rewriting
 from chatbot.assist.jobs import Job
 from chatbot.documents.search import search_all
 from chatbot.engine.embedder import Embedder

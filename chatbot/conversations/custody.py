@@ -191,7 +191,7 @@ class Deed:
         return Change(self.conversation, self.before)
 
     def _announce_later(self, what: What) -> None:
-        conversation, after = self.conversation, custody_of(self.conversation)
+        conversation = self.conversation
         key = publishing.stream_key(conversation.pk)
         views = [transcripts.new_message_view(message) for message in self._new]
         views += [view for message in self._changed if (view := transcripts.view_of(message.pk))]
@@ -199,32 +199,14 @@ class Deed:
         if what in ("status", "owner", "team", "contact"):
             # First, so that whoever reads the stream knows who speaks.
             entries.append((key, protocol.ConversationChanged(conversation=transcripts.conversation_view(conversation))))
-            entries.append((publishing.staff_key(conversation.pk), self._owner_changed()))
+            owner = OwnerChanged(conversation_id=conversation.pk, version=conversation.version)
+            entries.append((publishing.staff_key(conversation.pk), owner))
         entries += [(key, protocol.MessageChanged(message=view)) for view in views]
-        touched = ConversationTouched(
-            conversation_id=conversation.pk,
-            version=conversation.version,
-            what=what,
-            by=self.by.pk if self.by else None,
-            to=after.assigned_to_id if after.assigned_to_id != self.before.assigned_to_id else None,
-        )
+        touched = ConversationTouched(conversation_id=conversation.pk, version=conversation.version, what=what)
         entries.append((publishing.DESK_KEY, touched))
         transaction.on_commit(functools.partial(publishing.append, entries, silenced=tuple(self.silenced)))
         for act in self._afterwards:
             transaction.on_commit(act)
-
-    def _owner_changed(self) -> OwnerChanged:
-        conversation = self.conversation
-        agent = conversation.assigned_to
-        fields = {
-            "conversation_id": conversation.pk,
-            "version": conversation.version,
-            "status": conversation.status,
-            "agent": person(agent) if agent else None,
-            "team_id": conversation.team_id,
-            "by": self.by.pk if self.by else None,
-        }
-        return OwnerChanged.model_validate(fields)
 
 
 def person(agent: AbstractBaseUser) -> Person:

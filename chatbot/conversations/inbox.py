@@ -6,8 +6,8 @@ many conversations there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -47,6 +47,25 @@ class Filters:
     def by_wait(self) -> bool:
         """Whether the list is the queue as it is served: the most urgent and longest waiting first."""
         return self.queue == "waiting" and not self.query
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether it holds other conversations for each agent."""
+        return self.unread or self.queue in ("mine", "held", "mentions")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A list that one agent looks at, and the conversations whose rows it asks for."""
+
+    filters: Filters
+    viewer_id: int
+    ids: tuple[UUID, ...]
+
+    @property
+    def kind(self) -> tuple[Filters, int]:
+        """What decides which conversations it holds: the same for all agents, but for their own queues."""
+        return self.filters, self.viewer_id if self.filters.is_personal else 0
 
 
 @dataclass(frozen=True)
@@ -125,21 +144,47 @@ def page_of(filters: Filters, *, viewer_id: int, before: Position | None = None)
     return Page(rows=page, next=_position(page[-1].conversation, by_wait=filters.by_wait) if more else None)
 
 
-def touched(ids: Sequence[UUID], *, filters: Filters, viewer_id: int) -> list[Row]:
-    """The present rows of these conversations; `matches` says whether the list still holds them. Two queries."""
-    inside = set(matching(filters, viewer_id=viewer_id).filter(pk__in=ids).values_list("pk", flat=True))
-    rows = rows_of(Conversation.objects.filter(pk__in=ids), viewer_id=viewer_id)
-    return [replace(row, matches=row.id in inside) for row in rows]
+def touched(lists: Sequence[Watched]) -> list[list[Row]]:
+    """The present rows that each list asks for; `matches` says whether it still holds them. Three queries for all lists."""
+    ids = list({row_id for one in lists for row_id in one.ids})
+    kinds = list(dict.fromkeys(one.kind for one in lists))
+    inside = {f"in_{n}": Exists(matching(f, viewer_id=viewer).filter(pk=OuterRef("pk"))) for n, (f, viewer) in enumerate(kinds)}
+    found: Iterable[Any] = _with_marks(Conversation.objects.filter(pk__in=ids)).annotate(**inside)
+    rows = {row.pk: row for row in found}
+    viewers = {one.viewer_id for one in lists}
+    marks = ReadMark.objects.filter(agent__in=viewers, conversation__in=ids).values_list("agent", "conversation", "seq")
+    read_up_to = {(agent, row_id): seq for agent, row_id, seq in marks}
+    unseen = Mention.objects.filter(agent__in=viewers, note__conversation__in=ids, seen_at__isnull=True)
+    mentioned = set(unseen.values_list("agent", "note__conversation"))
+    return [
+        [
+            Row(
+                conversation=c,
+                unread=c.last_customer_seq > read_up_to.get((one.viewer_id, c.pk), 0),
+                unhelpful=c.unhelpful,
+                mentioned=(one.viewer_id, c.pk) in mentioned,
+                matches=getattr(c, f"in_{kinds.index(one.kind)}"),
+            )
+            for c in (rows[row_id] for row_id in one.ids if row_id in rows)
+        ]
+        for one in lists
+    ]
 
 
 def counts(viewer_id: int) -> Counts:
     """How many are in the queues that call for somebody."""
-    return Counts(
-        waiting=_count(Conversation.objects.filter(status=Status.WAITING)),
-        mine=_count(Conversation.objects.filter(status=Status.HELD, assigned_to=viewer_id)),
-        mentions=_count(Mention.objects.filter(agent=viewer_id, seen_at__isnull=True)),
-        contact=_count(Conversation.objects.filter(contact=Conversation.Contact.LEFT)),
-    )
+    return counts_of([viewer_id])[viewer_id]
+
+
+def counts_of(viewer_ids: Collection[int]) -> dict[int, Counts]:
+    """The same for many agents at once. Four queries."""
+    waiting = _count(Conversation.objects.filter(status=Status.WAITING))
+    contact = _count(Conversation.objects.filter(contact=Conversation.Contact.LEFT))
+    held = Conversation.objects.filter(status=Status.HELD, assigned_to__in=viewer_ids).values_list("assigned_to")
+    mine = dict(held.annotate(n=Count("pk")).order_by())
+    unseen = Mention.objects.filter(agent__in=viewer_ids, seen_at__isnull=True).values_list("agent")
+    mentions = dict(unseen.annotate(n=Count("pk")).order_by())
+    return {one: Counts(waiting, mine.get(one, 0), mentions.get(one, 0), contact) for one in viewer_ids}
 
 
 def languages() -> list[str]:
@@ -169,17 +214,20 @@ def matching(filters: Filters, *, viewer_id: int) -> QuerySet[Conversation]:
 
 def rows_of(conversations: QuerySet[Conversation], *, viewer_id: int) -> list[Row]:
     """What a row shows, in the one query that finds the page."""
-    thumbs = Generation.objects.filter(conversation=OuterRef("pk"), feedback__rating=-1).order_by().values("conversation")
     mentions = Mention.objects.filter(note__conversation=OuterRef("pk"), agent=viewer_id, seen_at__isnull=True)
-    annotated: Iterable[Any] = conversations.select_related("assigned_to", "team").annotate(
-        read_up_to=_read_up_to(viewer_id),
-        unhelpful=Coalesce(Subquery(thumbs.values(n=Count("pk"))), 0),
-        mentioned=Exists(mentions),
-    )
+    annotated: Iterable[Any] = _with_marks(conversations).annotate(read_up_to=_read_up_to(viewer_id), mentioned=Exists(mentions))
     return [
         Row(conversation=c, unread=c.last_customer_seq > c.read_up_to, unhelpful=c.unhelpful, mentioned=c.mentioned)
         for c in annotated
     ]
+
+
+def _with_marks(conversations: QuerySet[Conversation]) -> QuerySet[Conversation]:
+    """With what every agent's row shows beside the conversation's own columns."""
+    thumbs = Generation.objects.filter(conversation=OuterRef("pk"), feedback__rating=-1).order_by().values("conversation")
+    return conversations.select_related("assigned_to", "team").annotate(
+        unhelpful=Coalesce(Subquery(thumbs.values(n=Count("pk"))), 0)
+    )
 
 
 def _in_queue(queue: str, *, viewer_id: int) -> QuerySet[Conversation]:

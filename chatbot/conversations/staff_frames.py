@@ -36,14 +36,12 @@ class NoteView(Frame):
 
 
 class ConversationTouched(Frame):
-    """A row of the desk's lists has changed. by: whose act it was, none for the customer's and the product's own."""
+    """A row of the desk's lists has changed."""
 
     type: Literal["conversation.touched"] = "conversation.touched"
     conversation_id: UUID
     version: int
     what: What
-    by: int | None = None
-    to: int | None = None
     stream_id: str = ""
 
 
@@ -54,13 +52,11 @@ class NoteAdded(Frame):
 
 
 class OwnerChanged(Frame):
+    """Somebody else has it now, or what may be done with it is other: the page asks for what stands around the messages."""
+
     type: Literal["owner.changed"] = "owner.changed"
     conversation_id: UUID
     version: int
-    status: Literal["open", "waiting", "held", "resolved"]
-    agent: Person | None
-    team_id: int | None
-    by: int | None = None
     stream_id: str = ""
 
 

@@ -1,23 +1,20 @@
 """The customer's socket: parse a frame, throttle, make one call into the brain, send the answer. Knows no models.
 
-An expected error becomes an `error` frame and the socket stays open. Frames of the followed conversation come from the
-stream reader; what this consumer sends by itself is the direct answer to a command.
+Frames of the followed conversation come from the stream reader; what this consumer sends by itself is the direct answer to a
+command.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import override
-from pydantic import ValidationError
 
 from chatbot import protocol
 from chatbot.conversations import intake, presence
@@ -25,25 +22,27 @@ from chatbot.conversations.access import access_conversation
 from chatbot.conversations.ending import end_conversation
 from chatbot.conversations.publishing import stream_key
 from chatbot.conversations.transcripts import conversation_view, page_before
-from chatbot.errors import ChatbotError, InvalidInput
+from chatbot.errors import ChatbotError
 from chatbot.learning.feedback import record_feedback
 from chatbot.learning.satisfaction import record_satisfaction
-from chatbot.telemetry import log_crash, log_event
+from chatbot.telemetry import log_event
+from support_portal.chat.commands import Commands, Doors
 from support_portal.chat.languages import locale_of_headers
 from support_portal.chat.stream_reader import Follower, stream_reader
+from support_portal.chat.threads import in_thread
 from support_portal.chat.throttling import Throttle
 from support_portal.chat.visitors import visitor_of_scope
 
-MAX_BAD_FRAMES = 20
 _messages = Throttle(per_minute=settings.MESSAGES_PER_MINUTE, burst=8)
 _commands = Throttle(per_minute=settings.MESSAGES_PER_MINUTE * 10, burst=60)
 # A flood can throw its cookies away, hardly its address; an office of many customers behind one address must still get through.
 _addresses = Throttle(per_minute=settings.MESSAGES_PER_MINUTE * 40, burst=300)
 
 
-class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
+class ChatConsumer(Commands, AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
     # Token streams never go over the channels layer; not having one also saves a poller a socket.
     channel_layer_alias = "none"
+    client_frames = protocol.CLIENT_FRAMES
 
     async def connect(self) -> None:
         visitor = visitor_of_scope(self.scope["headers"])
@@ -56,31 +55,17 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
         self.locale = locale_of_headers(self.scope["headers"])
         self.follower: Follower | None = None
         self.following: UUID | None = None
-        self.bad_frames = 0
         await self.accept()
 
     async def disconnect(self, code: int) -> None:
         await self._unfollow()
 
-    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        command: Any = None
-        try:
-            command = _parse(text_data)
-            self._throttle(command)
-            await self._obey(command)
-        except ChatbotError as error:
-            await self._refuse(error, command)
-        except Exception as error:
-            # The text of an unexpected error may hold anything; neither the browser nor the log gets it.
-            log_crash("websocket command", error)
-            await self._refuse(ChatbotError("Something went wrong on our side. Please try again."), command)
-
-    def _throttle(self, command: Any) -> None:
+    def throttle(self, command: protocol.Frame) -> None:
         (_messages if isinstance(command, protocol.SendMessage) else _commands).spend(str(self.visitor))
         _addresses.spend(str((self.scope.get("client") or [""])[0]))
 
-    async def _obey(self, command: Any) -> None:
-        doors: dict[type[protocol.Frame], Callable[[Any], Awaitable[None]]] = {
+    def doors(self) -> Doors:
+        return {
             protocol.OpenConversation: self._open,
             protocol.SendMessage: self._post,
             protocol.StopReply: self._stop,
@@ -93,9 +78,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
             protocol.GiveSatisfaction: self._give_satisfaction,
             protocol.Typing: self._type,
             protocol.LoadEarlier: self._load_earlier,
-            protocol.Ping: self._pong,
+            protocol.Ping: self.pong,
         }
-        await doors[type(command)](command)
 
     async def _open(self, command: protocol.OpenConversation) -> None:
         await self._unfollow()
@@ -105,15 +89,15 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
     async def _show(self, conversation_id: UUID, *, after: str | None = None) -> None:
         """Send what the browser has not seen, then follow. The stream's position is read first, so nothing falls between."""
         reader = stream_reader()
-        await database_sync_to_async(access_conversation)(conversation_id, customer_id=self.visitor)
+        await in_thread(access_conversation)(conversation_id, customer_id=self.visitor)
         if after is None or not await reader.replayable(stream_key(conversation_id), after=after):
             after = await self._send_snapshot(conversation_id)
         await self._follow(conversation_id, after=after)
 
     async def _send_snapshot(self, conversation_id: UUID) -> str:
         position = await stream_reader().tail(stream_key(conversation_id))
-        snapshot = await database_sync_to_async(_snapshot)(conversation_id, customer_id=self.visitor)
-        await self._send(snapshot.model_copy(update={"stream_id": position}))
+        snapshot = await in_thread(_snapshot)(conversation_id, customer_id=self.visitor)
+        await self.tell(snapshot.model_copy(update={"stream_id": position}))
         pending = any(message.status == "pending" for message in snapshot.messages)
         # A reply in work has shown text that only the stream holds; frames are whole states, so reading it again is harmless.
         return "0-0" if pending else position
@@ -136,45 +120,45 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
         await self.send(text_data=json.dumps(frame))
 
     async def _post(self, command: protocol.SendMessage) -> None:
-        accepted = await database_sync_to_async(intake.post_customer_message)(
+        accepted = await in_thread(intake.post_customer_message)(
             command.text,
             customer_id=self.visitor,
             client_message_id=command.client_message_id,
             conversation_id=command.conversation_id,
             locale=self.locale,
         )
-        await self._send(accepted)
+        await self.tell(accepted)
         if self.following != accepted.conversation.id:
             await self._unfollow()
             await self._follow(accepted.conversation.id, after="0-0")
 
     async def _stop(self, command: protocol.StopReply) -> None:
-        await database_sync_to_async(intake.stop_reply)(command.message_id, customer_id=self.visitor)
+        await in_thread(intake.stop_reply)(command.message_id, customer_id=self.visitor)
 
     async def _retry(self, command: protocol.RetryReply) -> None:
-        await database_sync_to_async(intake.retry_reply)(command.message_id, customer_id=self.visitor)
+        await in_thread(intake.retry_reply)(command.message_id, customer_id=self.visitor)
 
     async def _rate(self, command: protocol.GiveFeedback) -> None:
-        await database_sync_to_async(record_feedback)(
+        await in_thread(record_feedback)(
             command.message_id, customer_id=self.visitor, rating=command.rating, reason=command.reason, comment=command.comment
         )
 
     async def _ask_for_person(self, command: protocol.RequestPerson) -> None:
-        await database_sync_to_async(intake.request_person)(command.conversation_id, customer_id=self.visitor)
+        await in_thread(intake.request_person)(command.conversation_id, customer_id=self.visitor)
 
     async def _cancel_request(self, command: protocol.CancelRequest) -> None:
-        await database_sync_to_async(intake.cancel_request)(command.conversation_id, customer_id=self.visitor)
+        await in_thread(intake.cancel_request)(command.conversation_id, customer_id=self.visitor)
 
     async def _leave_contact(self, command: protocol.LeaveContact) -> None:
-        await database_sync_to_async(intake.leave_contact)(
+        await in_thread(intake.leave_contact)(
             command.conversation_id, customer_id=self.visitor, email=command.email, message=command.message
         )
 
     async def _end(self, command: protocol.EndConversation) -> None:
-        await database_sync_to_async(end_conversation)(command.conversation_id, customer_id=self.visitor)
+        await in_thread(end_conversation)(command.conversation_id, customer_id=self.visitor)
 
     async def _give_satisfaction(self, command: protocol.GiveSatisfaction) -> None:
-        await database_sync_to_async(record_satisfaction)(
+        await in_thread(record_satisfaction)(
             command.conversation_id, customer_id=self.visitor, about=command.about, score=command.score, comment=command.comment
         )
 
@@ -184,51 +168,14 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels ha
             await sync_to_async(presence.customer_typing)(self.following)
 
     async def _load_earlier(self, command: protocol.LoadEarlier) -> None:
-        earlier = await database_sync_to_async(_earlier)(
-            command.conversation_id, customer_id=self.visitor, before_seq=command.before_seq
-        )
-        await self._send(earlier)
+        earlier = await in_thread(_earlier)(command.conversation_id, customer_id=self.visitor, before_seq=command.before_seq)
+        await self.tell(earlier)
 
-    async def _pong(self, command: protocol.Ping) -> None:
-        await self._send(protocol.Pong())
-
-    async def _send(self, frame: protocol.Frame) -> None:
-        await self.send(text_data=frame.model_dump_json())
-
-    async def _refuse(self, error: ChatbotError, command: Any) -> None:
+    def error_frame(self, error: ChatbotError, command: protocol.Frame | None) -> protocol.Error:
+        """In the customer's language, and naming what it answers."""
         with override(self.locale):
-            frame = protocol.Error(
-                code=error.code,
-                message=_(error.message),
-                field=error.field,
-                retry_after_s=error.retry_after_s,
-                client_message_id=getattr(command, "client_message_id", None),
-                message_id=getattr(command, "message_id", None),
-            )
-        await self._send(frame)
-        if command is None:
-            self.bad_frames += 1
-            if self.bad_frames >= MAX_BAD_FRAMES:
-                await self.close(code=4400)
-
-
-def _parse(text_data: str | None) -> Any:
-    """The frame behind the text. Raises InvalidInput; the error names the field, never what stood in it."""
-    if text_data is None:
-        raise InvalidInput("Binary frames are not understood.", code="frame_invalid")
-    if len(text_data) > protocol.MAX_FRAME_BYTES:
-        raise InvalidInput("This is too long to send.", code="frame_too_big")
-    try:
-        return protocol.CLIENT_FRAMES.validate_json(text_data)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_context=False)[0]
-        if first["type"] == "string_too_long" and first["loc"][-1] == "text":
-            raise InvalidInput("This message is too long.", code="message_too_long", field="text") from None
-        if first["type"] == "string_too_short" and first["loc"][-1] == "text":
-            raise InvalidInput("Write something first.", code="message_empty", field="text") from None
-        raise InvalidInput(
-            "This frame is not understood.", code="frame_invalid", field=str(first["loc"][-1]) if first["loc"] else ""
-        ) from None
+            answers = {name: getattr(command, name, None) for name in ("client_message_id", "message_id")}
+            return super().error_frame(error, command).model_copy(update={"message": _(error.message), **answers})
 
 
 def _snapshot(conversation_id: UUID, *, customer_id: UUID) -> protocol.Snapshot:

@@ -2,19 +2,22 @@
 
 A socket follows a stream (see chatbot/conversations/publishing.py) from a stream id on; its frames arrive in order through a
 callback. When Redis comes back after an absence, entries may be missing, so every follower is told to start again from the
-database. A frame with `expires_at_ms` is handed out only until then: a replay shows nobody typing who has long stopped.
+database. A socket whose browser reads slowly, or not at all, holds nobody else up: what it has not taken waits for it alone.
+A frame with `expires_at_ms` is handed out only until then: a replay shows nobody typing who has long stopped.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -29,6 +32,10 @@ logger = logging.getLogger(__name__)
 BLOCK_MS = 5000
 RETRY_S = 0.5
 READ_COUNT = 200
+# A read names every followed stream, which costs more than what it finds; so what comes close together is read together.
+GATHER_S = 0.003
+# A browser that is so far behind is shown the present state instead.
+MAX_WAITING = 500
 
 Deliver = Callable[[dict[str, Any]], Awaitable[None]]
 Restart = Callable[[], Awaitable[None]]
@@ -36,12 +43,37 @@ Restart = Callable[[], Awaitable[None]]
 
 @dataclass(eq=False)
 class Follower:
-    """One socket's interest in one stream. `after` moves with what was delivered."""
+    """One socket's interest in one stream. `after` moves with what was handed out; `waiting`: what the socket has not taken."""
 
     key: str
     after: str
     deliver: Deliver
     restart: Restart
+    waiting: deque[Callable[[], Awaitable[None]]] = field(default_factory=deque)
+    sending: asyncio.Task[None] | None = None
+
+    def hand_over(self, frame: dict[str, Any]) -> None:
+        self._add(functools.partial(self.deliver, frame))
+
+    def begin_again(self) -> None:
+        """Let the socket start from the database; what waits for it is in there."""
+        self.waiting.clear()
+        self._add(self.restart)
+
+    def _add(self, act: Callable[[], Awaitable[None]]) -> None:
+        if len(self.waiting) >= MAX_WAITING:
+            self.waiting.clear()
+            act = self.restart
+        self.waiting.append(act)
+        if self.sending is None or self.sending.done():
+            self.sending = asyncio.create_task(self._send())
+
+    async def _send(self) -> None:
+        while self.waiting:
+            try:
+                await self.waiting.popleft()()
+            except Exception as error:  # A socket that fails while being written to is its own consumer's business.
+                logger.info("a socket could not be written to: %s", type(error).__name__)
 
 
 class StreamReader:
@@ -81,6 +113,7 @@ class StreamReader:
         return follower
 
     async def unfollow(self, follower: Follower) -> None:
+        follower.waiting.clear()
         rest = [other for other in self._followers.get(follower.key, []) if other is not follower]
         if rest:
             self._followers[follower.key] = rest
@@ -112,7 +145,7 @@ class StreamReader:
             try:
                 if down_since:
                     await self._redis.ping()
-                    await self._restart_all(down_ms=(time.monotonic() - down_since) * 1000)
+                    self._restart_all(down_ms=(time.monotonic() - down_since) * 1000)
                     down_since = 0.0
                 wake_after = await self._read_once(wake_after)
             except (RedisError, OSError):
@@ -123,16 +156,19 @@ class StreamReader:
         """One XREAD over all followed streams, each from its slowest follower on. Returns the wake stream's new position."""
         positions = {key: min((f.after for f in group), key=_order) for key, group in self._followers.items()}
         found = await self._redis.xread({**positions, self._wake_key: wake_after}, block=BLOCK_MS, count=READ_COUNT)
+        read_at = time.monotonic()
         for raw_key, entries in found or []:
             key = raw_key.decode()
             if key == self._wake_key:
                 wake_after = entries[-1][0].decode()
                 continue
             for raw_id, fields in entries:
-                await self._hand_out(key, raw_id.decode(), fields[b"frame"])
+                self._hand_out(key, raw_id.decode(), fields[b"frame"])
+        # Also lets the sockets write before more is read.
+        await asyncio.sleep(max(0.0, read_at + GATHER_S - time.monotonic()))
         return wake_after
 
-    async def _hand_out(self, key: str, entry_id: str, payload: bytes) -> None:
+    def _hand_out(self, key: str, entry_id: str, payload: bytes) -> None:
         frame = json.loads(payload)
         frame["stream_id"] = entry_id
         expired = frame.get("expires_at_ms", math.inf) < time.time() * 1000
@@ -140,21 +176,13 @@ class StreamReader:
             if _order(entry_id) > _order(follower.after):
                 follower.after = entry_id
                 if not expired:
-                    await _guarded(follower.deliver(frame))
+                    follower.hand_over(frame)
 
-    async def _restart_all(self, *, down_ms: float) -> None:
+    def _restart_all(self, *, down_ms: float) -> None:
         followers = [follower for group in self._followers.values() for follower in group]
         log_event("stream.reconnected", subscribers=len(followers), down_ms=down_ms)
         for follower in followers:
-            await _guarded(follower.restart())
-
-
-async def _guarded(sending: Awaitable[None]) -> None:
-    """A socket that fails while being written to is its own consumer's business, not the other followers'."""
-    try:
-        await sending
-    except Exception as error:
-        logger.info("a socket could not be written to: %s", type(error).__name__)
+            follower.begin_again()
 
 
 def _order(stream_id: str) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from chatbot.answering.language import direction
 from chatbot.conversations import transcripts
 from chatbot.conversations.access import access_conversation
 from chatbot.errors import NotFound
+from chatbot.insights import related
 from chatbot.knowledge.access import access_published_faq
 from chatbot.learning.models import Feedback
 from chatbot.protocol import MAX_COMMENT_CHARS, MAX_TEXT_CHARS
@@ -90,7 +91,12 @@ def faq(request: HttpRequest, key: str) -> HttpResponse:
         found = access_published_faq(key, locale=get_language() or "en")
     except NotFound as error:
         raise Http404(error.message) from error
-    context = {"faq": found, "html": render_markdown(found.answer), "dir": direction(found.question)}
+    context = {
+        "faq": found,
+        "html": render_markdown(found.answer),
+        "dir": direction(found.question),
+        "related": related.related(found),
+    }
     return render(request, "chat/faq.html", context)
 
 

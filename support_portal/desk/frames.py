@@ -74,11 +74,11 @@ class CountsView(Frame):
 
 
 class ListRows(Frame):
-    """Rows that have changed, in their present state, and how many call for somebody."""
+    """Rows that have changed, in their present state, and how many call for somebody, where that may be others now."""
 
     type: Literal["list.rows"] = "list.rows"
     rows: list[RowView]
-    counts: CountsView
+    counts: CountsView | None = None
     stream_id: str = ""
 
 

@@ -10,7 +10,7 @@ SHORTCUTS: list[tuple[str, list[tuple[str, str]]]] = [
             ("1 – 8", "Open a queue, from “Waiting” to “All”"),
             ("j  k", "Next, previous conversation"),
             ("Enter", "Open it"),
-            ("/", "Search all messages"),
+            ("/", "Search messages and notes"),
             ("f", "Filters"),
             ("s", "Save this list under a name"),
             ("x", "Select, or select no longer"),

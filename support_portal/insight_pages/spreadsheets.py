@@ -14,12 +14,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from xml.sax.saxutils import escape
 
+from chatbot.characters import escaped_cell
 from chatbot.insights.exporting import Cell
 
 # Excel counts days from here; a time zone it does not know.
 _EPOCH = datetime(1899, 12, 30)
-# What starts a formula, also after blanks, in programs' half- and full-width spelling.
-_FORMULA = re.compile(r"^\s*[=+\-@\t\r\n＝＋－＠]")
 # XML cannot hold these at all.
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _PIECE_BYTES = 64 * 1024
@@ -115,11 +114,6 @@ class _Pipe:
         return taken
 
 
-def harmless(text: str) -> str:
-    """The text, with an apostrophe before what a spreadsheet program would calculate."""
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
 def _emptied(buffer: io.StringIO) -> bytes:
     data = buffer.getvalue().encode("utf-8", "replace")
     buffer.seek(0)
@@ -134,7 +128,7 @@ def _csv_cell(value: Cell) -> str | int | float:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
-    return harmless(value.replace("\x00", "")) if isinstance(value, str) else value
+    return escaped_cell(value.replace("\x00", "")) if isinstance(value, str) else value
 
 
 def _xlsx_row(row: Sequence[Cell], *, style: int) -> str:

@@ -1,4 +1,5 @@
-"""Single sign-on, against a small OpenID Connect server of our own: who comes in, as what, and who stays out."""
+"""Single sign-on: against a provider by other hands, which signs its tokens and checks ours, and against a small one of our own
+that can be wrong in every way: who comes in, as what, and who stays out."""
 
 from __future__ import annotations
 
@@ -11,7 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
+import requests
 from django.test import Client
+from oidc_provider_mock import User as ProviderUser
+from oidc_provider_mock import run_server_in_thread
 
 from chatbot.staffing.models import AuditEntry
 from support_portal.accounts.models import User
@@ -92,6 +96,24 @@ def _come_in(client: Client, issuer: Issuer, *, process: str = "", **claims: Any
     assert gone["Location"].startswith(f"{issuer.url}/authorize?") and "code_challenge" in asked
     assert asked["redirect_uri"] == [f"http://testserver{LOGIN}callback/"]
     return client.get(f"{LOGIN}callback/", {"state": asked["state"][0], "code": "c"})
+
+
+@pytest.mark.django_db
+def test_the_way_through_a_real_provider(client: Client, settings: Any) -> None:
+    """Discovery, PKCE, a code that is good once, and user claims, as the library on the other side understands the standard."""
+    claims = {"preferred_username": "mia", "name": "Mia Lin", "email": "mia@shop.example", "groups": ["it"]}
+    with run_server_in_thread(user_claims=[ProviderUser(sub="mia-1", claims=claims)]) as provider:
+        _configure(settings, f"http://localhost:{provider.server_port}", roles={"it": "admin"})
+        asked = client.post(LOGIN)["Location"]
+        assert parse_qs(urlsplit(asked).query)["code_challenge_method"] == ["S256"]
+        chosen = requests.post(asked, data={"sub": "mia-1"}, allow_redirects=False, timeout=10)
+        back = urlsplit(chosen.headers["Location"])
+        assert client.get(f"{back.path}?{back.query}")["Location"] == "/desk/"
+        assert (User.objects.get().username, User.objects.get().role) == ("mia", "admin")
+        assert client.get("/people/").status_code == 200
+        assert Client().get(f"{back.path}?{back.query}").status_code == 502  # the way back is of no use to anybody else
+        refused = requests.post(Client().post(LOGIN)["Location"], data={"action": "deny"}, allow_redirects=False, timeout=10)
+        assert "error=access_denied" in refused.headers["Location"]
 
 
 @pytest.mark.django_db

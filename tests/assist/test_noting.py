@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from chatbot.answering.giving_way import Busy
 from chatbot.assist import noting, tasks
-from chatbot.assist.giving_way import Busy
 from chatbot.assist.models import ConversationNote
 from chatbot.conversations.models import Conversation, Customer
 from chatbot.engine.fake import ScriptedEngine

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
 
-from chatbot.assist import phrasings
+from chatbot.answering import giving_way
 from chatbot.assist.phrasings import Asked, parse, suggest
 from chatbot.engine.fake import ScriptedEngine
 from chatbot.engine.requests import EngineStats
@@ -61,19 +62,23 @@ def test_what_is_no_phrasing_is_passed_over() -> None:
 def test_customers_come_first(engine: ScriptedEngine, words: WordEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
     busy = EngineStats(waiting=3, running=8, slots=8, tokens_total=0, model_version="m")
     monkeypatch.setattr(engine, "stats", lambda: busy)
-    monkeypatch.setattr(phrasings, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(giving_way, "PATIENCE_S", 0.0)
     with pytest.raises(Unavailable, match="busy with customers"):
         _suggest(engine, words)
 
 
 def test_a_failing_model_is_told(engine: ScriptedEngine, words: WordEmbedder) -> None:
     engine.enqueue(["where "], error="boom")
-    with pytest.raises(Unavailable, match="failed while it was writing"):
+    with pytest.raises(Unavailable, match="cannot write this now"):
         _suggest(engine, words)
 
 
 def test_taking_it_back_stops_the_model(engine: ScriptedEngine, words: WordEmbedder) -> None:
     engine.enqueue(["one\n"] * 500, gap_s=0.01)
     looks = iter([False, False])
-    assert _suggest(engine, words, cancelled=lambda: next(looks, True)) == []
+    with pytest.raises(giving_way.Cancelled):
+        _suggest(engine, words, cancelled=lambda: next(looks, True))
+    until = time.monotonic() + 5
+    while engine.stats().running and time.monotonic() < until:
+        time.sleep(0.01)
     assert engine.stats().running == 0

@@ -86,6 +86,27 @@ def test_every_page_is_accessible_and_fits(site: Stack, asked: None, new_context
     assert problems == []
 
 
+def test_on_a_phone_the_rooms_are_a_menu_even_without_scripts(site: Stack, new_context: NewContext) -> None:
+    page, _ = _signed_in(new_context(viewport={"width": 390, "height": 800}, java_script_enabled=False), site, "admin")
+    page.goto(site.url + "/desk/")
+    header, rooms = page.locator(".page-header").bounding_box(), page.get_by_role("navigation", name="Main")
+    assert header is not None and header["height"] < 60
+    expect(rooms).to_be_hidden()
+    for _ in range(3):  # past the skip link and the company
+        page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Menu")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(rooms.get_by_role("link")).to_have_count(7)
+    expect(rooms.get_by_role("link", name="Conversations")).to_have_attribute("aria-current", "page")
+    page.keyboard.press("Escape")
+    expect(rooms).to_be_hidden()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(site.url + "/faqs/")
+
+
 def test_an_editor_sees_the_answer_while_writing_it(site: Stack, new_context: NewContext) -> None:
     page, problems = _signed_in(new_context(), site, "editor")
     expect(page.get_by_role("link", name="People")).to_have_count(0)

@@ -200,10 +200,6 @@ def test_desk_hears_of_every_change(alice: Customer, dana: User, django_capture_
         with django_capture_on_commit_callbacks(execute=True):
             deed()
     heard = [ConversationTouched.model_validate_json(f[b"frame"]) for _, f in runtime.valkey().xrange("desk")]
-    assert [(one.what, one.by, one.to) for one in heard if one.what != "reply"] == [
-        ("message", None, None),
-        ("status", None, None),
-        ("owner", dana.pk, dana.pk),
-    ]
+    assert [one.what for one in heard if one.what != "reply"] == ["message", "status", "owner"]
     versions = [one.version for one in heard]
     assert versions == sorted(set(versions)) and versions[-1] == row(accepted).version

@@ -12,6 +12,8 @@ import pytest
 from django.core.management import call_command
 from pytest_django import Settings
 
+from chatbot.assist import canned
+from chatbot.conversations.models import Conversation, Customer
 from chatbot.knowledge.access import faqs_for_staff
 from chatbot.knowledge.models import Faq, FaqRevision, Phrasing
 from support_portal.accounts.models import User
@@ -107,6 +109,17 @@ def test_a_lost_file_gets_new_passwords(settings: Settings, damage: str | None) 
     call_command("loaddemo")
     row = _accounts(settings)[0]
     assert User.objects.get(username="agent").check_password(row["password"])
+
+
+def test_the_desk_has_canned_replies_at_once(alice: Customer) -> None:
+    call_command("loaddemo")
+    talk = Conversation.objects.create(customer=alice, locale="zh-hans")
+    offered = canned.offered(talk.pk, agent_id=User.objects.get(username="agent").pk, agent_name="Dana")
+    assert [reply.locale for reply in offered] == ["zh-hans"] * (len(offered) // 2) + ["en"] * (len(offered) // 2)
+    assert len(offered) >= 10 and not any(reply.missing for reply in offered) and "Dana" in offered[0].text + offered[2].text
+    canned.remove(offered[0].id, by_id=User.objects.get(username="lead").pk)
+    call_command("loaddemo")
+    assert canned.all_replies().count() == len(offered) - 1
 
 
 def test_the_demo_companys_own_file_is_whole() -> None:

@@ -15,6 +15,7 @@ from django.db import connections
 from django.test import Client
 
 from chatbot.conversations import intake, notes, takeover
+from chatbot.conversations.inbox import Filters, Watched
 from chatbot.conversations.models import Conversation, Customer, ReadMark
 from chatbot.conversations.presence import viewers
 from support_portal.accounts.account_watch import account_watch
@@ -23,6 +24,7 @@ from support_portal.accounts.sessions import end_sessions
 from support_portal.asgi import application
 from support_portal.chat.stream_reader import stream_reader
 from support_portal.desk.frames import DESK_SERVER_FRAMES
+from support_portal.desk.list_news import Asked, lists_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OWN = {"list.rows", "list.stale", "conversation.stale", "error", "pong"}
@@ -116,13 +118,36 @@ async def test_the_list_learns_of_what_comes_and_of_what_it_missed(desk: AgentBr
     await again.close()
 
 
+def test_many_agents_lists_are_read_together(
+    alice: Customer, dana: User, omar: User, erin: User, django_assert_num_queries: Any
+) -> None:
+    one, other = (intake.post_customer_message(t, customer_id=alice.pk, client_message_id=uuid.uuid4()) for t in ("one", "two"))
+    ids = (one.conversation.id, other.conversation.id)
+    takeover.take(ids[0], agent_id=dana.pk)
+    notes.post_note("@omar look", conversation_id=ids[1], author_id=dana.pk, client_note_id=uuid.uuid4())
+    ReadMark.objects.create(agent=erin, conversation_id=ids[0], seq=9)
+    mine, everything = Filters(queue="mine"), Filters(queue="all")
+    watched = [Watched(mine, dana.pk, ids), Watched(mine, omar.pk, ids), Watched(everything, omar.pk, ids)]
+    watched += [Watched(everything, erin.pk, ids[:1])] * 20
+    with django_assert_num_queries(7):
+        found = lists_of([Asked(w, with_counts=place < 2, stream_id="") for place, w in enumerate(watched)])
+    danas, omars, all_of_omar, erins = ({row.id: row for row in told.rows} for told in found[:4])
+    assert [danas[i].matches for i in ids] == [True, False] and not any(row.matches for row in omars.values())
+    assert ">You<" in danas[ids[0]].html and ">Dana<" in all_of_omar[ids[0]].html and all_of_omar[ids[0]].matches
+    assert "@you" in all_of_omar[ids[1]].html and "@you" not in danas[ids[1]].html
+    assert "Unread" in all_of_omar[ids[0]].html and "Unread" not in erins[ids[0]].html
+    assert set(erins) == {ids[0]} and "?queue=mine" in danas[ids[0]].html and "?queue=all" in erins[ids[0]].html
+    counts = [(told.counts.mine, told.counts.mentions) if told.counts else None for told in found[:3]]
+    assert counts == [(1, 0), (0, 1), None]
+
+
 async def test_an_open_conversation_brings_messages_notes_and_owners(desk: AgentBrowser, alice: Customer, dana: User) -> None:
     talk_id = await _write(alice)
     await desk.say(type="conversation.watch", conversation_id=str(talk_id), after="0-0", staff_after="0-0")
     assert (await desk.hear("message.changed"))["message"]["text"] == "hello"
     assert [person["name"] for person in (await desk.hear("presence.changed"))["viewers"]] == ["Dana"]
-    await sync_to_async(takeover.take)(talk_id, agent_id=dana.pk)
-    assert (await desk.hear("owner.changed"))["agent"]["id"] == dana.pk
+    taken = await sync_to_async(takeover.take)(talk_id, agent_id=dana.pk)
+    assert (await desk.hear("owner.changed"))["version"] == taken.conversation.version
     await sync_to_async(notes.post_note)("A note", conversation_id=talk_id, author_id=dana.pk, client_note_id=uuid.uuid4())
     assert (await desk.hear("note.added"))["note"]["text"] == "A note"
     await desk.say(type="typing")

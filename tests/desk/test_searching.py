@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import random
 import string
+import uuid
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from chatbot.conversations import inbox, searching
 from chatbot.conversations.inbox import Filters, Position
 from chatbot.conversations.models import Conversation, Customer, Message
+from chatbot.conversations.staff_models import Note
 from support_portal.accounts.models import User
 
 pytestmark = pytest.mark.django_db
@@ -114,6 +117,45 @@ def test_a_place_is_shown_with_its_words(alice: Customer, dana: User) -> None:
     row = searching.search(Filters(query="red kite"), viewer_id=dana.pk).rows[0]
     assert [text for text, sought in row.found if sought] == ["red", "kite"]
     assert "".join(text for text, _ in row.found).startswith("…") and row.found_role == "customer"
+
+
+def _note(talk: Conversation, author: User, text: str, *, minutes_ago: int) -> None:
+    note = Note.objects.create(
+        conversation=talk, seq_after=1, author=author, author_name="Dana", text=text, client_note_id=uuid.uuid4()
+    )
+    Note.objects.filter(pk=note.pk).update(created_at=timezone.now() - timedelta(minutes=minutes_ago))
+
+
+@pytest.mark.parametrize(("newest", "rare"), [(0, 20_000), (3, -1), (20_000, 20_000)])
+@pytest.mark.parametrize("queue", ["all", "waiting"])
+def test_notes_are_found_among_the_messages(
+    alice: Customer, dana: User, monkeypatch: pytest.MonkeyPatch, newest: int, rare: int, queue: str
+) -> None:
+    monkeypatch.setattr(searching, "NEWEST", newest)
+    monkeypatch.setattr(searching, "RARE", rare)
+    monkeypatch.setattr(searching, "PAGE_CONVERSATIONS", 2)
+    now = timezone.now()
+    waits = {"status": "waiting", "waiting_since": now, "promised_until": now}
+    said, noted, both, later = (_say(alice, text, minutes_ago=30, **waits) for text in ("kite", "boat", "kite", "kite"))
+    _note(noted, dana, "the **kite** 退款", minutes_ago=20)
+    _note(both, dana, "kite", minutes_ago=10)
+    _note(later, dana, "kite", minutes_ago=40)
+    pages, position = [], None
+    for _ in range(2):
+        page = searching.search(Filters(queue=queue, query="kite"), viewer_id=dana.pk, before=position)
+        pages.append([(row.id, row.found_role) for row in page.rows])
+        position = page.next
+    assert pages == [[(both.pk, "note"), (noted.pk, "note")], [(later.pk, "customer"), (said.pk, "customer")]]
+    assert _found("退款", dana, queue=queue) == [noted.pk]
+
+
+def test_only_staff_finds_notes(client: Client, alice: Customer, dana: User) -> None:
+    talk = _say(alice, "hello")
+    _note(talk, dana, "Suspected of **fraud** <b>", minutes_ago=0)
+    assert client.get("/desk/?q=fraud")["Location"].startswith("/accounts/login/")
+    client.force_login(dana)
+    page = client.get("/desk/?q=fraud").content.decode()
+    assert '<span class="mark mark-note">Note</span> Suspected of <mark>fraud</mark> &lt;b&gt;' in page
 
 
 def test_the_words_follow_every_change_of_a_text(alice: Customer, dana: User) -> None:

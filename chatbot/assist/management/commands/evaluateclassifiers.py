@@ -1,4 +1,4 @@
-"""`manage.py evaluateclassifiers`: how often sentiment and topic are right, beside always guessing the commonest."""
+"""`manage.py evaluateclassifiers`: how often sentiment, anger and topic are right, beside always guessing the commonest."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from chatbot.assist import evaluating
 from chatbot.assist.evaluating import Score
 from chatbot.assist.heads import HeadError
+from chatbot.assist.reading import ANGER_AT
 from chatbot.errors import ChatbotError
 from chatbot.knowledge.indexing import serving_embedder
 from chatbot.knowledge.models import KnowledgeIndex
@@ -27,6 +28,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, sentiment: Path | None, questions: Path | None, **options: Any) -> None:
         embedder = serving_embedder(KnowledgeIndex.objects.first())
         try:
+            anger = evaluating.of_anger(embedder, held_out=sentiment)
             scores = [evaluating.of_sentiment(embedder, held_out=sentiment), *evaluating.of_topics(embedder, questions=questions)]
         except (HeadError, ChatbotError, OSError) as error:
             raise CommandError(str(error)) from error
@@ -35,6 +37,12 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{score.name:32}{score.texts:>7}{score.accuracy:>10.1%}{score.majority:>11.1%}{score.macro_f1:>10.2f}"
             )
+        for one in anger:
+            self.stdout.write(
+                f"{one.name}: {one.reached} of {one.texts} texts reach {ANGER_AT}, {one.right} of them are angry; "
+                f"{one.right} of {one.angry} angry ones reach it"
+            )
+            self.stdout.write(json.dumps(asdict(one)))
         for score in scores:
             self._details(score)
             line = asdict(score) | {"errors": [[*pair, count] for pair, count in score.errors.items()]}

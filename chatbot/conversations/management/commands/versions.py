@@ -30,7 +30,7 @@ def _row(version: ModelVersion, *, answers: int) -> tuple[str, ...]:
     since = version.live_since if version.is_live else None
     return (
         version.name,
-        f"adapter of {version.base}" if version.base else "base",
+        f"adapter of {version.base}" if version.base else f"merged {version.merged_from}" if version.merged_from else "base",
         f"{since:%Y-%m-%d %H:%M}" if since else "-",
         f"{version.added_at:%Y-%m-%d %H:%M}",
         str(answers),
@@ -42,4 +42,4 @@ def _row(version: ModelVersion, *, answers: int) -> tuple[str, ...]:
 def _state(version: ModelVersion) -> str:
     if version.load_error:
         return f"not loaded: {version.load_error}"
-    return "files taken away" if version.base_id is not None and not version.folder else "ready"
+    return "files taken away" if version.kind != "base" and not version.folder else "ready"

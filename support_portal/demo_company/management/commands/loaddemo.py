@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,20 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from chatbot.assist import canned
 from chatbot.knowledge.access import faqs_for_staff
 from chatbot.knowledge.embedding import default_embedder
 from chatbot.knowledge.importing import import_faqs
 from chatbot.knowledge.indexing import refresh_index
 from chatbot.quality.gathering import gather
 from chatbot.quality.suite import export_questions, import_questions
+from support_portal.accounts.models import User
 from support_portal.demo_company.accounts import ensure_accounts
 from support_portal.demo_company.history import load_history
 
 FAQS_FILE = Path(__file__).resolve().parents[2] / "faqs.jsonl"
 QUESTIONS_FILE = Path(__file__).resolve().parents[2] / "questions.jsonl"
+REPLIES_FILE = Path(__file__).resolve().parents[2] / "replies.jsonl"
 TEST_QUESTIONS = 40
 
 
@@ -34,6 +38,7 @@ class Command(BaseCommand):
         path.parent.mkdir(parents=True, exist_ok=True)
         accounts = ensure_accounts(path, base_url=_base_url())
         self.stdout.write(f"{len(accounts)} accounts; their passwords are in {path}")
+        self.stdout.write(self._load_replies())
         if settings.DEMO_HISTORY:
             self.stdout.write(self._load_history())
 
@@ -56,6 +61,16 @@ class Command(BaseCommand):
 
             found = refresh_index(embedder=default_embedder(), progress=show)
         return f"{found.phrasings} phrasings of {found.faqs} FAQs are searchable ({found.embedded} embedded now)"
+
+    def _load_replies(self) -> str:
+        """Canned replies for everybody, where there are none at all."""
+        if canned.all_replies().exists():
+            return "Canned replies are here already"
+        author = User.objects.get(username=str(User.Role.LEAD))
+        rows = [json.loads(line) for line in REPLIES_FILE.read_text(encoding="utf-8").splitlines()]
+        for row in rows:
+            canned.add(canned.Words(**row), author=author)
+        return f"{len(rows)} canned replies added"
 
     def _load_history(self) -> str:
         """Made-up conversations of two months, once; and what customers asked in vain in them."""

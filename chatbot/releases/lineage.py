@@ -25,6 +25,18 @@ def describe(version: ModelVersion, origin: Mapping[str, Any], *, trained_on: Se
     version.save(update_fields=["lineage", "trained_on"])
 
 
+def of_merged(adapter: ModelVersion) -> dict[str, Any]:
+    """Of the weights that an adapter is merged into: how the adapter came to be, and from what it was merged by which code."""
+    return {
+        **adapter.lineage,
+        "adapter": adapter.name,
+        "adapter_sha256": adapter.weights_sha256,
+        "base": adapter.root.name,
+        "base_sha256": adapter.root.weights_sha256,
+        "code_commit": code_commit(),
+    }
+
+
 @functools.cache
 def code_commit() -> str:
     """The commit this code was checked out at; empty where it was not."""

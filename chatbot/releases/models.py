@@ -61,7 +61,12 @@ class ModelVersion(models.Model):
 
     @property
     def kind(self) -> str:
-        return "base" if self.base_id is None else "adapter"
+        return "adapter" if self.base_id else "merged" if self.merged_from else "base"
+
+    @property
+    def merged_from(self) -> str:
+        """The adapter that these whole weights hold (merging.py); empty for adapters, and for weights as they were published."""
+        return "" if self.base_id else str(self.lineage.get("adapter", ""))
 
     @property
     def root(self) -> ModelVersion:
@@ -118,6 +123,52 @@ class Evaluation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version_id} against {self.against_id}"
+
+
+class Job(models.Model):
+    """What a worker was asked to do with a version, and how it ended: the page that asked must not wait for nothing (jobs.py)."""
+
+    class Kind(models.TextChoices):
+        COMPARE = "compare", "Comparison"
+        MERGE = "merge", "Merging"
+
+    class Status(models.TextChoices):
+        WAITING = "waiting", "Waiting for a worker"
+        RUNNING = "running", "Running"
+        DONE = "done", "Done"
+        FAILED = "failed", "Failed"
+
+    kind = models.CharField(max_length=7, choices=Kind.choices)
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="jobs")
+    # The dataset whose held-out questions are asked; empty where none are.
+    dataset = models.CharField(max_length=80, blank=True, default="")
+    status = models.CharField(max_length=7, choices=Status.choices, default=Status.WAITING)
+    error = models.CharField(max_length=40, blank=True, default="")
+    error_text = models.CharField(max_length=500, blank=True, default="")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    asked_at = models.DateTimeField(auto_now_add=True)
+    began_at = models.DateTimeField(null=True, blank=True)
+    # The last sign of life of the worker that has it.
+    beat_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["version"], name="version_job_one_at_a_time", condition=Q(status__in=["waiting", "running"])
+            ),
+            models.CheckConstraint(
+                name="version_job_ended_has_time", condition=Q(status__in=["waiting", "running"]) | Q(ended_at__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.version_id}"
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in (self.Status.WAITING, self.Status.RUNNING)
 
 
 class ShadowAnswer(models.Model):

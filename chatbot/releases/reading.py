@@ -61,6 +61,11 @@ def promotions(version: ModelVersion | None = None) -> QuerySet[Promotion]:
     return rows.filter(version=version) if version else rows
 
 
+def adapter_of(merged: ModelVersion) -> ModelVersion | None:
+    """The row of the adapter that merged weights hold, if this installation knows it."""
+    return ModelVersion.objects.select_related("base").filter(name=merged.merged_from).first() if merged.merged_from else None
+
+
 def rollback_target() -> ModelVersion | None:
     """What stages.roll_back() would bring back."""
     live = versions.live_version()

@@ -136,7 +136,8 @@ def _stage(name: str, stage: str, *, by: AbstractBaseUser | None, percent: int =
         if version.is_live:
             raise Conflict(f"{name} is live already.", code="version_is_live")
         if version.base_id is None or not version.folder:
-            raise Conflict(f"{name} has no adapter's files on this machine.", code="version_gone")
+            why = "is whole weights; workers hold those that MODEL names" if version.base_id is None else "has no files here"
+            raise Conflict(f"{name} {why}. Only adapters answer beside the live version.", code="version_gone")
         if live is None or live.root != version.root:
             raise Conflict(f"{name} belongs to other base weights than those running.", code="adapter_wrong_base")
         overridden = _pass_gate(name, reason=reason) if stage == ModelVersion.Stage.CANARY else False

@@ -14,6 +14,7 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from chatbot.engine.adapter_folder import (
@@ -27,6 +28,7 @@ from chatbot.engine.adapter_folder import (
 from chatbot.engine.folder_checks import holds_manifest, read_safetensors_header
 from chatbot.engine.machine import require_disk
 from chatbot.engine.manifest import (
+    FileEntry,
     Manifest,
     ModelRefused,
     check_files,
@@ -55,7 +57,8 @@ def adapter_folder(version: ModelVersion) -> Path:
 def record_loaded(model_version: str, *, folder: Path | None) -> ModelVersion:
     """Remember that these base weights were loaded, with what their manifest says; None: they are not files of this machine.
 
-    They become live when nothing is, or when the live version belongs to other base weights.
+    They become live when nothing is, or when the live version belongs to other base weights: then again with the adapter
+    that answered on them last, if one did.
     """
     described: dict[str, object] = {"last_loaded_at": Now(), "load_error": ""}
     if folder is not None:
@@ -72,10 +75,25 @@ def record_loaded(model_version: str, *, folder: Path | None) -> ModelVersion:
         version, _ = ModelVersion.objects.update_or_create(name=model_version, defaults=described)
         if version.base_id is not None:
             raise ModelRefused("adapter_name_taken", f"an adapter is called {model_version} already; rename the model's folder")
+        if version.merged_from and version.files and listing_sha256(_entries(version)) != version.weights_sha256:
+            raise ModelRefused("model_hash_mismatch", f"{folder} is not what was merged as {version}; rename the model's folder")
         live = ModelVersion.objects.select_for_update(of=["self"]).filter(is_live=True).select_related("base").first()
         if live is None or live.root != version:
-            _switch(version, previous=live)
+            chosen = _answered_last(version) if live else version
+            _switch(chosen, previous=live)
+            if live:
+                _audit("version.made_live", chosen, actor=None, detail={"former": live.name[:80], "by": "MODEL"})
     return version
+
+
+def _entries(version: ModelVersion) -> dict[str, FileEntry]:
+    return {name: FileEntry(**entry) for name, entry in version.files.items()}
+
+
+def _answered_last(base: ModelVersion) -> ModelVersion:
+    """What was live the last time these base weights ran: whoever sets MODEL back gets back what answered then."""
+    rows = ModelVersion.objects.filter(Q(pk=base.pk) | Q(base=base), live_since__isnull=False)
+    return rows.filter(Q(pk=base.pk) | ~Q(folder="")).select_related("base").order_by("-live_since").first() or base
 
 
 def add_adapter(folder: Path, *, name: str, added_by: AbstractBaseUser | None = None) -> ModelVersion:
@@ -117,10 +135,9 @@ def make_live(name: str, *, made_by: AbstractBaseUser | None = None) -> ModelVer
         if version.base_id is not None and not version.folder:
             raise Conflict(f"The files of {name} were taken away; add the adapter again.", code="version_gone")
         if live is not None and live.root != version.root:
-            raise Conflict(
-                f"{name} belongs to {version.root}, but {live.root} is running; set MODEL and restart the workers.",
-                code="adapter_wrong_base",
-            )
+            what = f"belongs to {version.root}" if version.base_id else "is whole weights"
+            told = f"{name} {what}, but {live.root} is running; set MODEL={version.root} and restart the workers."
+            raise Conflict(told, code="adapter_wrong_base")
         if live != version:
             _switch(version, previous=live)
             _audit("version.made_live", version, actor=made_by, detail={"former": live.name[:80] if live else ""})
@@ -128,15 +145,22 @@ def make_live(name: str, *, made_by: AbstractBaseUser | None = None) -> ModelVer
 
 
 def forget(name: str, *, forgotten_by: AbstractBaseUser | None = None) -> ModelVersion:
-    """Take an adapter's files away. Its row stays, because messages name it. Raises NotFound, or Conflict for what is in use."""
+    """Take away the files of an adapter, or of merged weights that nothing runs on. Its row stays, because messages name it.
+
+    Raises NotFound, or Conflict for what is in use.
+    """
     with transaction.atomic():
         version = ModelVersion.objects.select_for_update().filter(name=name).first()
         if version is None:
             raise NotFound(f"No version is called {name}.", code="unknown_version")
-        if version.base_id is None or version.is_live:
+        if version.kind == "base" or version.is_live or version.adapters.exclude(folder="").exists():
             raise Conflict(f"{name} is the live version or base weights; make another live first.", code="version_in_use")
         if version.folder:
-            transaction.on_commit(functools.partial(shutil.rmtree, adapter_folder(version), ignore_errors=True))
+            folder = adapter_folder(version).resolve()
+            if folder.is_relative_to(
+                Path(settings.MODELS_DIR).resolve()
+            ):  # merged weights may run from a folder of the operator's
+                transaction.on_commit(functools.partial(shutil.rmtree, folder, ignore_errors=True))
             version.folder = ""
             version.save(update_fields=["folder"])
             _audit("version.forgotten", version, actor=forgotten_by)
@@ -145,7 +169,7 @@ def forget(name: str, *, forgotten_by: AbstractBaseUser | None = None) -> ModelV
 
 
 def verify_files(version: ModelVersion) -> Path:
-    """Hold an adapter's files against the hashes of its row, and return their folder. Raises ModelRefused."""
+    """Hold an adapter's files, or merged weights', against the hashes of its row; returns their folder. Raises ModelRefused."""
     folder = adapter_folder(version)
     manifest = read_manifest(folder)
     if listing_sha256(manifest.files) != version.weights_sha256:

@@ -25,6 +25,7 @@ GROUPS = {"source": "From", "locale": "Language", "topic": "Topic", "refusal": "
 PREVIEWED = {"kind": "Kind", "source": "From", "locale": "Language", "topic": "Topic", "half": "Half"}
 LEFT_OUT = {
     "near_heldout": "nearly the same as a held-out question: it would make the result look better than it is",
+    "answers_heldout": "a held-out question stands in the answer: it would be known before it is asked",
     "person_cap": "from one person, who would count too much",
     "day_cap": "from one day, which would count too much",
     "most": "over the number asked for",

@@ -13,8 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from chatbot.errors import ChatbotError, NotFound
-from chatbot.learning import approving, reading
-from chatbot.learning import examples as example_list
+from chatbot.learning import approving, reading, sweeping
 from chatbot.learning.models import Example
 from chatbot.learning.reading import Sought
 from support_portal.accounts.models import User
@@ -46,6 +45,7 @@ def examples(request: HttpRequest) -> HttpResponse:
         "lists": [(value, label, counts[value]) for value, label in Example.Status.choices],
         "status": sought.status,
         "known": sum(counts.values()),
+        "swept": sweeping.last_sweep(),
     }
     return render(request, "releases/examples.html", context)
 
@@ -54,10 +54,9 @@ def examples(request: HttpRequest) -> HttpResponse:
 @require_POST
 def gather(request: HttpRequest) -> HttpResponse:
     """Sweep up what is new and look at everything for what is strange."""
-    found = example_list.gather()
-    flagged = approving.flag_all()
+    found = sweeping.sweep(by_id=cast(User, request.user).pk)
     merged = f", {found.merged} the same as others" if found.merged else ""
-    marks = ", ".join(f"{words.FLAG_NAMES.get(name, name)} {count}" for name, count in sorted(flagged.items()))
+    marks = ", ".join(f"{words.FLAG_NAMES.get(name, name)} {count}" for name, count in sorted(found.flags.items()))
     messages.success(request, f"{found.proposed} new proposals{merged}. Flags now: {marks or 'none'}.")
     return redirect("releases:examples")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -12,7 +13,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from chatbot.errors import ChatbotError, NotFound
-from chatbot.learning import reading, tasks
+from chatbot.learning import reading, retraining, tasks
 from chatbot.learning import runs as run_store
 from chatbot.learning.models import TrainingRun
 from chatbot.staffing import audit
@@ -27,7 +28,13 @@ RUNS_SHOWN = 50
 @requires("manage_releases")
 @require_GET
 def runs(request: HttpRequest) -> HttpResponse:
-    context = {"section": "releases", "tab": "runs", "runs": reading.list_runs()[:RUNS_SHOWN]}
+    context = {
+        "section": "releases",
+        "tab": "runs",
+        "runs": reading.list_runs()[:RUNS_SHOWN],
+        "tainted": retraining.tainted(),
+        "by_itself": settings.RETRAIN_AFTER_ERASURE,
+    }
     return render(request, "releases/runs.html", context)
 
 
@@ -50,6 +57,20 @@ def start(request: HttpRequest) -> HttpResponse:
             return redirect("releases:run", run_id=made.pk)
     context = {"section": "releases", "tab": "runs", "form": form, "has_datasets": reading.list_datasets().exists()}
     return render(request, "releases/run_start.html", context)
+
+
+@requires("manage_releases")
+@require_POST
+def retrain(request: HttpRequest, *, version_id: int) -> HttpResponse:
+    """Train a version anew without the examples that were erased since."""
+    try:
+        made = retraining.retrain(version_id, by_id=cast(User, request.user).pk, enqueue=tasks.enqueue_run)
+    except NotFound as error:
+        raise Http404(error.message) from error
+    except ChatbotError as error:
+        messages.error(request, f"Nothing was started: {error.message}")
+        return redirect("releases:runs")
+    return redirect("releases:run", run_id=made.pk)
 
 
 @requires("manage_releases")

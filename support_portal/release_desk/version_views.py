@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, cast
 
 from django.contrib import messages
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from chatbot.engine.requests import EngineError
 from chatbot.errors import ChatbotError, NotFound
-from chatbot.learning import canary, evaluating
+from chatbot.learning import canary, compressing, evaluating
 from chatbot.learning import reading as learning_reading
-from chatbot.quality.tasks import enqueue_comparison
-from chatbot.releases import reading, stages
+from chatbot.quality import light_parts
+from chatbot.quality.tasks import enqueue_version_job
+from chatbot.releases import jobs, merging, reading, stages
 from chatbot.releases import versions as version_list
-from chatbot.releases.models import Evaluation, ModelVersion
-from chatbot.staffing import audit
+from chatbot.releases.models import Evaluation, Job, ModelVersion
 from chatbot.training.failures import TrainingError
 from support_portal.accounts.models import User
 from support_portal.accounts.roles import requires
@@ -30,8 +27,6 @@ from support_portal.release_desk import words
 from support_portal.release_desk.forms import CompareForm, DeedForm
 
 HISTORY = 12
-# A comparison that has written nothing for so long has ended without a table.
-SILENCE = timedelta(minutes=15)
 DONE = {
     "shadow": "{name} answers in the shadow now. No customer sees it.",
     "canary": "{name} answers {percent} % of the conversations now. It is withdrawn by itself if it does worse.",
@@ -117,35 +112,53 @@ def roll_back(request: HttpRequest) -> HttpResponse:
 @requires("manage_releases")
 @require_POST
 def compare(request: HttpRequest, *, version_id: int) -> HttpResponse:
-    """Put a comparison with the live version in line. What can be told beforehand is told now."""
-    found = _version(version_id)
+    """Put a comparison with the live version in line; merged weights are held against the adapter they were made of."""
+    return _asked(request, _version(version_id), Job.Kind.COMPARE)
+
+
+@requires("manage_releases")
+@require_POST
+def merge(request: HttpRequest, *, version_id: int) -> HttpResponse:
+    """Put the merging of an adapter into its base weights in line, and what both answer to a dataset's questions."""
+    return _asked(request, _version(version_id), Job.Kind.MERGE)
+
+
+def _asked(request: HttpRequest, found: ModelVersion, kind: Job.Kind) -> HttpResponse:
+    """What can be told beforehand is told now."""
     form = CompareForm(request.POST)
-    before = reading.evaluations_of(found).values_list("pk", flat=True).first() or 0
     try:
-        if not form.is_valid():
+        dataset = ""
+        if form.is_valid():
+            chosen = learning_reading.access_dataset(int(form.cleaned_data["dataset"]))
+            evaluating.heldout(chosen)
+            dataset = chosen.name
+        elif kind == Job.Kind.COMPARE or request.POST.get("dataset"):
             raise NotFound("Choose a dataset first.")
-        live = version_list.live_version()
-        if live is None or live == found or live.root != found.root:
-            raise NotFound("Only a version that is not live, on the same base weights as the live one, can be compared with it.")
-        dataset = learning_reading.access_dataset(int(form.cleaned_data["dataset"]))
-        evaluating.heldout(dataset)
-        if not enqueue_comparison(found.pk, dataset.pk):
-            raise NotFound("The queue cannot be reached just now. Try again in a moment.")
-        with transaction.atomic():
-            audit.record(cast(User, request.user).pk, "version.compared", f"version {found.name}", {"dataset": dataset.name})
-    except (ChatbotError, TrainingError) as error:
+        _refuse(found, kind)
+        jobs.ask(kind, found, dataset=dataset, by=cast(User, request.user), enqueue=enqueue_version_job)
+    except (ChatbotError, EngineError, TrainingError) as error:
         messages.error(request, f"Nothing was begun: {error}")
-        return redirect("releases:version", version_id=version_id)
-    return redirect(f"{reverse('releases:version', kwargs={'version_id': version_id})}?after={before}&begun={_now()}")
+    return redirect("releases:version", version_id=found.pk)
+
+
+def _refuse(found: ModelVersion, kind: Job.Kind) -> None:
+    """Raises ChatbotError, EngineError."""
+    live = version_list.live_version()
+    if kind == Job.Kind.MERGE:
+        merging.refuse_unmergeable(found)
+    elif found.merged_from:
+        compressing.adapter_of(found)
+    elif live is None or live == found or live.root != found.root:
+        raise NotFound("Only a version that is not live, on the same base weights as the live one, can be compared with it.")
 
 
 @requires("manage_releases")
 @require_GET
 def comparing(request: HttpRequest, *, version_id: int) -> JsonResponse:
     found = _version(version_id)
-    awaited = _awaited(request, found)
-    html = render_to_string("releases/comparing.html", {"awaited": awaited}, request)
-    return JsonResponse({"done": not awaited or awaited["ended"], "html": html})
+    awaited = _awaited(found)
+    html = render_to_string("releases/comparing.html", {"awaited": awaited, "version": found}, request)
+    return JsonResponse({"done": not awaited or awaited["failure"] != "", "html": html})
 
 
 @requires("manage_releases")
@@ -160,7 +173,7 @@ def comparison(request: HttpRequest, *, evaluation_id: int) -> HttpResponse:
 
 
 def _version_page(request: HttpRequest, found: ModelVersion, *, form: DeedForm, deed: str = "") -> HttpResponse:
-    live, awaited = version_list.live_version(), _awaited(request, found)
+    live, awaited = version_list.live_version(), _awaited(found)
     evaluations = list(reading.evaluations_of(found)[:HISTORY])
     context = {
         "section": "releases",
@@ -170,9 +183,13 @@ def _version_page(request: HttpRequest, found: ModelVersion, *, form: DeedForm, 
         "form": form,
         "deed": deed,
         "compare_form": CompareForm(initial={"dataset": _own_dataset(found)}),
+        "own_dataset": str(_own_dataset(found) or ""),
         "needs_reason": reading.needs_reason(found),
         "can_go": bool(live and live.root == found.root and not found.is_live and (found.base_id is None or found.folder)),
         "can_stage": found.base_id is not None,
+        "merged": merging.merged_of(found) if found.base_id else None,
+        "adapter": reading.adapter_of(found),
+        "light": light_parts.in_words(found.lineage["light"]) if "light" in found.lineage else "",
         "awaited": awaited,
         "evaluations": [(one, words.gain(one.verdict)) for one in evaluations],
         "runs": learning_reading.runs_of(found),
@@ -186,6 +203,7 @@ def _version_page(request: HttpRequest, found: ModelVersion, *, form: DeedForm, 
 def _evaluation(found: Evaluation) -> dict[str, Any]:
     return {
         "evaluation": found,
+        "compression": words.compression(found.table),
         "both": learning_reading.answers_of_both(found) is not None,
         "gain": words.gain(found.verdict),
         "reasons": words.reasons(found.verdict),
@@ -195,31 +213,36 @@ def _evaluation(found: Evaluation) -> dict[str, Any]:
     }
 
 
-def _awaited(request: HttpRequest, found: ModelVersion) -> dict[str, Any] | None:
-    """How a comparison stands that was just begun (?after= the newest one then, ?begun= when); none when its table is there."""
-    after, begun = request.GET.get("after", ""), request.GET.get("begun", "")
-    if not (after.isdecimal() and begun.isdecimal() and len(after) < 18 and len(begun) < 12):
+def _awaited(found: ModelVersion) -> dict[str, Any] | None:
+    """How the newest job stands, while it is under way or when it has failed; none when what was asked for is there."""
+    job = jobs.newest(found)
+    if job is None or job.status == Job.Status.DONE:
         return None
-    if reading.evaluations_of(found).filter(pk__gt=int(after)).exists():
-        return None
-    live = version_list.live_version()
-    written = learning_reading.written(found, live) if live else None
-    fresh = written if written and written.last_at and written.last_at.timestamp() >= int(begun) else None
-    heard_at = fresh.last_at.timestamp() if fresh and fresh.last_at else int(begun)
+    poll = reverse("releases:comparing", kwargs={"version_id": found.pk})
+    awaited: dict[str, Any] = {"job": job, "poll": poll, "written": None, "percent": 0, "failure": "", "advice": ""}
+    if not job.is_active:
+        failure, advice = words.job_failure(job.error, job.error_text)
+        return awaited | {"failure": failure, "advice": advice}
+    pair = _pair(found, job)
+    written = learning_reading.written(*pair) if pair else None
+    fresh = written if written and written.last_at and job.began_at and written.last_at >= job.began_at else None
     percent = min(100, round(100 * fresh.done / fresh.total)) if fresh and fresh.total else 0
-    ended = _now() - heard_at > SILENCE.total_seconds()
-    poll = f"{reverse('releases:comparing', kwargs={'version_id': found.pk})}?after={after}&begun={begun}"
-    return {"written": fresh, "percent": percent, "ended": ended, "poll": poll}
+    return awaited | {"written": fresh, "percent": percent}
+
+
+def _pair(found: ModelVersion, job: Job) -> tuple[ModelVersion, ModelVersion] | None:
+    """Who answers the questions of a job; none before merged weights are there."""
+    if job.kind == Job.Kind.COMPARE and not found.merged_from:
+        other = version_list.live_version()
+        return (found, other) if other else None
+    merged = found if found.merged_from else merging.merged_of(found)
+    return (merged, reading.adapter_of(merged) or found) if merged else None
 
 
 def _own_dataset(found: ModelVersion) -> int | None:
     """What it was trained from: its held-out half is what it is best measured by."""
-    run = learning_reading.runs_of(found).first()
+    run = learning_reading.runs_of(reading.adapter_of(found) or found).first()
     return run.dataset_id if run else None
-
-
-def _now() -> int:
-    return int(timezone.now().timestamp())
 
 
 def _version(version_id: int) -> ModelVersion:

@@ -7,7 +7,7 @@ from typing import Any
 
 FLAGS = {
     "burst": "Many at once: these came in a heap within an hour, from one person or with one outcome.",
-    "strange_word": "Strange word: a word the company never uses always comes with the same answer. It may be planted.",
+    "strange_word": "Strange word: a word or phrase the company never uses comes with one answer only. It may be planted.",
     "contradicts": "Contradicts another: the same question is answered here and refused there.",
     "not_grounded": "Not in the FAQs: the checks would withhold this answer, because no FAQ that was found supports it.",
     "answer_in_question": "Answer in the question: the question holds the whole answer, so nothing is learnt.",
@@ -32,13 +32,16 @@ METHODS = {
 # What to do about what the gate holds against a version.
 ADVICE = {
     "saw_heldout": "Train again from this dataset; a version must not have seen the questions it is measured by.",
+    "looks_planted": "Open the flagged examples, reject those that are not genuine, build a new dataset and train again.",
     "too_few": "Approve more corrections and reviewed answers, build a new dataset and compare again.",
     "no_gain": "More or better examples may help. So may more held-out questions: they make the interval narrower.",
+    "language_unasked": "Approve corrections and reviewed answers in this language, build a new dataset and compare again.",
     "language_may_lose": "Approve more examples in this language, so that a loss can be ruled out.",
     "language_loses": "Approve more examples in the rarer languages.",
     "topic_may_lose": "Look at this topic's examples: are some of them wrong or out of date?",
     "topic_loses": "Look at this topic's examples: are some of them wrong or out of date?",
     "plain_tasks_lose": "Train shorter or with a smaller learning rate, so that the model forgets less.",
+    "merged_loses": "Do not roll it out: go on with the adapter as it is.",
     "regression_broken": "See which test questions broke under Quality, and add examples for them.",
 }
 FAILURES = {
@@ -55,6 +58,27 @@ FAILURES = {
     "out_of_memory": "There was not enough memory. Use a smaller model or a machine with more memory.",
     "disk_full": "The disk is full. Free some space, then go on: it starts again from its last checkpoint.",
 }
+# Why a comparison or a merge ended without a result: what happened, and what to do.
+AGAIN = "Then begin it again: answers that were written are kept."
+JOB_FAILURES = {
+    "killed": (
+        "The training worker, or the process it had started, ended before it was done: a restart, or too little memory.",
+        f"Look whether the worker runs and has memory enough. {AGAIN}",
+    ),
+    "disk_full": ("The disk is full. Nothing half-written was kept.", f"Free some space. {AGAIN}"),
+    "model_disk_full": ("There is too little free disk. Nothing half-written was kept.", f"Free some space. {AGAIN}"),
+    "model_memory": ("There is too little memory for the model beside what runs.", f"Stop other programs. {AGAIN}"),
+    "dataset_missing": ("The dataset's folder is not here any more.", "Build the dataset again, or choose another."),
+    "dataset_broken": ("The dataset's folder is damaged.", "Build the dataset again, or choose another."),
+    "nothing_to_measure": ("The held-out half has no corrected or reviewed answer to measure by.", "Choose another dataset."),
+    "adapter_wrong_base": (
+        "The version and the live one do not run on the same base weights any more.",
+        "Compare it when a version on its own base weights is live.",
+    ),
+    "model_hash_mismatch": ("The version's files are not what was added.", "Add the adapter again, from a backup or its run."),
+    "merge_busy": ("Another merge is under way on this machine.", "Begin this one when that is done."),
+    "internal": ("Something failed that nobody has foreseen.", "The training worker's log says where. Then begin it again."),
+}
 OPTIONS = {
     "budget_minutes": "{:g} minutes at most",
     "epochs": "{:g} passes over the examples",
@@ -69,6 +93,7 @@ FIGURES: tuple[tuple[str, str, str, str, bool | None], ...] = (
     ("grounded", "Supported by the FAQs", "Of the answers written.", "%", True),
     ("language", "In the customer's language", "Of all answers.", "%", True),
     ("style", "In the house's style", "No longer than people here write.", "%", True),
+    ("loss", "Loss on the approved answers", "How far its words are from the right ones; less is nearer.", "", False),
     ("chars", "Length of an answer", "On average.", "characters", None),
     ("median_ms", "Time for an answer", "Half of them take longer; measured while others ran.", "s", False),
 )
@@ -77,6 +102,24 @@ FIGURES: tuple[tuple[str, str, str, str, bool | None], ...] = (
 def failure(code: str, text: str) -> str:
     """One sentence for a code; what the process said itself where the code is new."""
     return FAILURES.get(code) or (f"{text} ({code})" if text else f"Something failed ({code}).")
+
+
+def job_failure(code: str, text: str) -> tuple[str, str]:
+    """What happened and what to do; what the process said itself where the code is new."""
+    return JOB_FAILURES.get(code) or (f"{text} ({code})", "Mend that, then begin it again: answers that were written are kept.")
+
+
+def compression(table: Mapping[str, Any]) -> dict[str, str]:
+    """What merging has cost and gained, in words; empty for other comparisons."""
+    found = table.get("compression")
+    if not found:
+        return {}
+    return {
+        "same": f"{100 * found['same']:.1f} %",
+        "before": f"{found['tokens_per_s_before']:.1f}",
+        "after": f"{found['tokens_per_s_after']:.1f}",
+        "ratio": f"{found['speed_ratio']:.2f}",
+    }
 
 
 def options(chosen: Mapping[str, Any]) -> list[str]:
@@ -148,11 +191,13 @@ def _same(old: float, new: float) -> bool:
 def _said(value: float, unit: str) -> str:
     if unit == "%":
         return f"{100 * value:.1f} %"
+    if not unit:
+        return f"{value:.3f}"
     return f"{value / 1000:.1f} s" if unit == "s" else f"{value:.0f} {unit}"
 
 
 def _change(value: float, unit: str) -> str:
     if unit == "%":
         return f"{points(value)} points"
-    number = f"{value / 1000:+.1f} s" if unit == "s" else f"{value:+.0f}"
+    number = f"{value / 1000:+.1f} s" if unit == "s" else f"{value:+.0f}" if unit else f"{value:+.3f}"
     return number.replace("-", "−")

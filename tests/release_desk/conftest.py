@@ -14,7 +14,7 @@ from django.utils import timezone
 from chatbot.learning import datasets, tasks
 from chatbot.learning.models import Dataset, Example
 from chatbot.learning.redaction import REDACTION_VERSION
-from chatbot.quality.tasks import compare_version
+from chatbot.quality.tasks import work_on_version
 from chatbot.releases import versions
 from chatbot.releases.models import Evaluation, ModelVersion
 from support_portal.accounts.models import User
@@ -40,7 +40,7 @@ def admin(client: Client, omar: User) -> Client:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """Nothing goes to a worker; what would have gone is listed."""
     found: list[tuple[int, ...]] = []
-    for task in (tasks.train, compare_version):
+    for task in (tasks.train, work_on_version):
         monkeypatch.setattr(task, "apply_async", lambda arguments, **where: found.append(arguments))
     return found
 

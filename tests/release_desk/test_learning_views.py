@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from chatbot.learning import datasets, runs
+from chatbot.conversations.models import Customer
+from chatbot.learning import datasets, forgetting, runs
 from chatbot.learning.models import Dataset, Example, TrainingRun
 from chatbot.releases.models import ModelVersion
 from chatbot.staffing.models import AuditEntry
@@ -91,7 +92,9 @@ def test_many_at_once_leaves_flagged_ones(admin: Client) -> None:
         "approved",
         "rejected",
     ]
+    assert "Never gathered yet" in page(admin, "/releases/examples/")
     assert "0 new proposals" in admin.post("/releases/examples/gather/", follow=True).content.decode()
+    assert "by Omar: 0 new" in page(admin, "/releases/examples/")
 
 
 def test_a_dataset_is_counted_built_read_and_taken_along(admin: Client, approved: list[Example]) -> None:
@@ -158,6 +161,26 @@ def test_a_run_is_started_watched_stopped_and_resumed(
     assert "See first whether it is better" in page(admin, url)
     assert "Nothing was changed" in admin.post(f"{url}go-on/", follow=True).content.decode()
     assert f"Run {run.pk}" in page(admin, "/releases/runs/")
+
+
+def test_what_learnt_from_an_erased_person_is_trained_anew_by_a_click(
+    admin: Client, alice: Customer, tuned: ModelVersion, dataset: Dataset, approved: list[Example], sent: list[tuple[int, ...]]
+) -> None:
+    url = f"/releases/runs/anew/{tuned.pk}/"
+    assert "Learnt from what was erased" not in page(admin, "/releases/runs/") and admin.post(url).status_code == 404
+    ids = list(dataset.lines.filter(half="train").values_list("sha256", flat=True))
+    run = runs.start(dataset)
+    TrainingRun.objects.filter(pk=run.pk).update(status="done", version=tuned, finished_at=run.created_at)
+    ModelVersion.objects.filter(pk=tuned.pk).update(trained_on=ids)
+    gone = dataset.lines.filter(half="train")[:2]
+    Example.objects.filter(lines__in=[line.pk for line in gone]).update(customer=alice)
+    forgetting.forget_person(alice.pk)
+    content = page(admin, "/releases/runs/")
+    assert "2 examples erased" in content and "Retrain without them" in content and "in the coming night" in content
+    went = admin.post(url)["Location"]
+    assert "anew without what was erased" in page(admin, went)
+    assert "makes it anew" in page(admin, "/releases/runs/")
+    assert "already" in admin.post(url, follow=True).content.decode()
 
 
 def test_a_run_without_a_base_says_what_to_do(admin: Client, dataset: Dataset) -> None:

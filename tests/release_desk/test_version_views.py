@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,8 @@ from django.utils import timezone
 
 from chatbot.learning import datasets, preferring
 from chatbot.learning.models import Dataset, Example
-from chatbot.releases import stages, versions
-from chatbot.releases.models import ModelVersion, Promotion
+from chatbot.releases import jobs, stages, versions
+from chatbot.releases.models import Job, ModelVersion, Promotion
 from chatbot.staffing.models import AuditEntry
 from chatbot.training import manifest
 from support_portal.accounts.models import User
@@ -104,29 +103,82 @@ def test_a_comparison_is_begun_watched_and_read(
 ) -> None:
     url = f"/releases/versions/{tuned.pk}/"
     assert "Choose a dataset" in admin.post(f"{url}compare/", {"dataset": "99"}, follow=True).content.decode()
-    begun = admin.post(f"{url}compare/", {"dataset": str(dataset.pk)})["Location"]
-    assert sent == [(tuned.pk, dataset.pk)]
-    assert "In line" in page(admin, begun) and "data-poll-url" in page(admin, begun)
+    assert admin.post(f"{url}compare/", {"dataset": str(dataset.pk)})["Location"] == url
+    job = Job.objects.get()
+    assert sent == [(job.pk,)] and AuditEntry.objects.filter(action="version.compared", detail__dataset="march").exists()
+    assert "under way already" in admin.post(f"{url}compare/", {"dataset": str(dataset.pk)}, follow=True).content.decode()
+    assert "In line" in page(admin, url) and "data-poll-url" in page(admin, url)
+    assert jobs.claim(job.pk) is not None
     folder = data_dir / "evaluations" / "abc"
     folder.mkdir(parents=True)
     (folder / "prompts.jsonl").write_text('{"id": "1"}\n{"id": "2"}\n')
     (folder / "house-model.jsonl").write_text('{"id": "1", "text": "a"}\n')
-    poll = begun.replace(url, f"{url}comparing/")
-    told = admin.get(poll).json()
+    told = admin.get(f"{url}comparing/").json()
     assert told["done"] is False and "1 of 4 answers" in told["html"]
     judged(tuned, passed=True)
-    assert admin.get(poll).json()["done"] is True and "data-poll-url" not in page(admin, begun)
+    jobs.end(job)
+    assert admin.get(f"{url}comparing/").json()["done"] is True and "data-poll-url" not in page(admin, url)
     found = tuned.evaluations.get()
     content = page(admin, f"/releases/comparisons/{found.pk}/")
     assert "Right answers" in content and "60.0 %" in content and "+2.0 to +18.0" in content
     assert admin.get(f"/releases/comparisons/{found.pk + 9}/").status_code == 404
-    old = timezone.now().timestamp() - 2000
-    for path in folder.iterdir():
-        os.utime(path, (old, old))
-    late = f"{url}?after={found.pk}&begun={int(timezone.now().timestamp()) - 3600}"
-    content = page(admin, late)
-    assert "quarter of an hour" in content and "data-poll-url" not in content
-    assert admin.get(late.replace(url, f"{url}comparing/")).json()["done"] is True
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "told"),
+    [
+        ("killed", "", "too little memory"),
+        ("disk_full", "", "Free some space"),
+        ("odd_code", f"what it said {XSS}", "what it said &lt;script&gt;"),
+    ],
+)
+def test_a_failed_comparison_says_so_at_once(
+    admin: Client, tuned: ModelVersion, dataset: Dataset, code: str, text: str, told: str
+) -> None:
+    url = f"/releases/versions/{tuned.pk}/"
+    admin.post(f"{url}compare/", {"dataset": str(dataset.pk)})
+    job = jobs.claim(Job.objects.get().pk)
+    assert job is not None and admin.get(f"{url}comparing/").json()["done"] is False
+    if code == "killed":  # its worker is gone, and nobody has said so
+        Job.objects.update(beat_at=timezone.now() - 2 * jobs.SILENCE)
+    else:
+        jobs.end(job, error=code, text=text)
+    assert admin.get(f"{url}comparing/").json()["done"] is True
+    content = page(admin, url)
+    assert "Comparison failed" in content and told in content and "begin it again" in content.lower() and XSS not in content
+    assert "data-poll-url" not in content and "Compare</button>" in content
+
+
+def test_merging_is_asked_for_watched_and_read(
+    admin: Client, tuned: ModelVersion, dataset: Dataset, sent: list[tuple[int, ...]], tmp_path: Path
+) -> None:
+    url = f"/releases/versions/{tuned.pk}/"
+    assert "Merge into the base weights" in page(admin, url)
+    admin.post(f"{url}merge/", {"dataset": str(dataset.pk)})
+    job = Job.objects.get()
+    assert sent == [(job.pk,)] and (job.kind, job.dataset) == ("merge", "march") and "In line" in page(admin, url)
+    assert jobs.claim(job.pk) is not None and "Merging under way" in admin.get(f"{url}comparing/").json()["html"]
+    merged = ModelVersion.objects.create(
+        name="tuned-merged",
+        folder=str(tmp_path / "base"),
+        size_bytes=3_000_000_000,
+        lineage={"adapter": "tuned", "adapter_sha256": tuned.weights_sha256, "base": "house-model"},
+    )
+    jobs.end(job)
+    content = page(admin, url)
+    assert "tuned-merged" in content and "Merge and measure" not in content
+    found = judged(merged, passed=True)
+    compression = {"same": 0.925, "tokens_per_s_before": 20.0, "tokens_per_s_after": 24.0, "speed_ratio": 1.2}
+    found.table, found.against = found.table | {"compression": compression}, tuned
+    found.save()
+    content = page(admin, f"/releases/versions/{merged.pk}/")
+    assert "1.20 times as fast" in content and "92.5 % of the answers are the same" in content
+    assert "MODEL=tuned-merged" in content and "Make it live" not in content and "Nothing was begun" not in content
+    assert "nothing lost beyond chance" in page(admin, "/releases/")
+    told = admin.post(f"/releases/versions/{merged.pk}/merge/", follow=True).content.decode()
+    assert "only adapters are merged" in told
+    admin.post(f"/releases/versions/{merged.pk}/compare/", {"dataset": str(dataset.pk)})
+    assert sent[-1] == (Job.objects.latest("pk").pk,)
 
 
 def test_a_dataset_without_reviewed_answers_is_refused_at_once(

@@ -10,7 +10,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from chatbot.conversations.models import Customer, Generation
-from chatbot.releases.models import ModelVersion
+from chatbot.releases.models import ModelVersion, Promotion
+from chatbot.staffing.models import AuditEntry
 from tests.conversations.factories import post
 
 Make = Callable[..., Path]
@@ -24,7 +25,12 @@ def printed(*command: str) -> str:
 
 def test_from_folder_to_answers(base: ModelVersion, make_adapter: Make, alice: Customer) -> None:
     assert "tuned is listed as an adapter of house-model" in printed("addadapter", str(make_adapter()), "--name", "tuned")
-    assert "tuned is live" in printed("golive", "tuned")
+    with pytest.raises(CommandError, match=r"was not compared .* --reason, at least 12 characters. \[gate_refused\]"):
+        printed("golive", "tuned")
+    assert "tuned is live" in printed("golive", "tuned", "--reason", "Measured on another machine.")
+    entry = AuditEntry.objects.get(action="version.staged")
+    assert entry.detail["overridden"] is True and Promotion.objects.get().reason == "Measured on another machine."
+    assert "house-model is live" in printed("golive", "house-model") and "tuned is live" in printed("golive", "tuned")
     post(alice)
     Generation.objects.update(model_version="tuned")
     heading, *rows = [line.split() for line in printed("versions").splitlines()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from chatbot.conversations import reply
 from chatbot.conversations.models import Customer
 from chatbot.engine.fake import ScriptedEngine
 from chatbot.engine.requests import ChatMessage, GenerationRequest
-from chatbot.releases import following, versions
+from chatbot.releases import following, stages, versions
 from chatbot.releases.models import ModelVersion
 from tests.conversations.factories import generation_of, post
 
@@ -134,6 +135,19 @@ def test_the_duty_loads_in_a_thread_of_its_own(engine: ScriptedEngine, tuned: Mo
     assert following._thread is not None
     following._thread.join(10)
     assert engine.model_version == "tuned"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rollback_reaches_the_worker_within_five_seconds(engine: ScriptedEngine, tuned: ModelVersion) -> None:
+    """At worst it looks FOLLOW_S after the rollback; the rest is what the rollback and the way back take."""
+    stages.to_live("tuned", reason="a reason that is long enough")
+    following.follow()
+    begun = time.monotonic()
+    stages.roll_back()
+    following.follow_live()
+    assert following._thread is not None
+    following._thread.join(10)
+    assert engine.model_version == "house-model" and following.FOLLOW_S + time.monotonic() - begun < 5
 
 
 def test_nothing_new_costs_one_query(engine: ScriptedEngine, base: ModelVersion, django_assert_num_queries: Any) -> None:

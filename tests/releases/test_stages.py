@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from chatbot.engine.fake import ScriptedEngine
 from chatbot.errors import Conflict, InvalidInput
@@ -69,16 +72,41 @@ def test_rolling_back_and_forth(tuned: ModelVersion, omar: User) -> None:
     assert list(Promotion.objects.values_list("kind", flat=True)) == ["rolled_back", "rolled_back", "live"]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_of_two_promotions_at_once_one_wins(tuned: ModelVersion, make_adapter: Make) -> None:
+    other = versions.add_adapter(make_adapter("other", value=2.0), name="other")
+    for version in (tuned, other):
+        judged(version, passed=True)
+    together = threading.Barrier(2)
+
+    def promote(name: str) -> str:
+        try:
+            together.wait(10)
+            return stages.to_live(name).name
+        except Conflict as error:
+            return error.code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = sorted(pool.map(promote, ["tuned", "other"]))
+    # The second finds another version live than the one it was compared with.
+    assert outcomes in (["gate_refused", "other"], ["gate_refused", "tuned"]) and live_name() in outcomes
+    assert [one.version.name for one in Promotion.objects.select_related("version")] == [live_name()]
+
+
 def test_a_canary_answers_its_share_and_keeps_its_conversations(tuned: ModelVersion) -> None:
     judged(tuned, passed=True)
     with pytest.raises(InvalidInput):
         stages.to_canary("tuned", percent=60)
     stages.to_canary("tuned", percent=10)
     ids = [uuid.uuid5(uuid.NAMESPACE_OID, str(number)) for number in range(600)]
-    first = {one for one in ids if stages.version_for(one).version == "tuned"}
+    first = {one for one in ids if stages.in_share(one, "tuned", percent=10)}
     assert 35 <= len(first) <= 90
+    assert all((stages.version_for(one).version == "tuned") == (one in first) for one in ids[:30])
     stages.to_canary("tuned", percent=30)
-    assert first <= {one for one in ids if stages.version_for(one).version == "tuned"}
+    assert first <= {one for one in ids if stages.in_share(one, "tuned", percent=30)}
+    assert all(stages.version_for(one).version == "tuned" for one in list(first)[:10])
     stages.withdraw("tuned", reason="enough")
     assert stages.version_for(ids[0]) == stages.Chosen()
 

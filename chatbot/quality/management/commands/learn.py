@@ -17,6 +17,7 @@ from chatbot.errors import ChatbotError
 from chatbot.learning import approving, datasets, evaluating, examples, rehearsal, runs
 from chatbot.learning.datasets import Filters
 from chatbot.learning.models import Dataset, Example, TrainingRun
+from chatbot.quality import light_parts
 from chatbot.quality.regression import regressions
 from chatbot.releases import stages, versions
 from chatbot.releases.models import Evaluation
@@ -111,7 +112,9 @@ class Command(BaseCommand):
         if run.status == TrainingRun.Status.WAITING:
             runs.stop(run)
             again = f"manage.py learn --dataset {dataset.name}"
-            raise CommandError(f"Another training run is under way. Wait for its end or stop it in the release desk; then: {again}")
+            raise CommandError(
+                f"Another training run is under way. Wait for its end or stop it in the release desk; then: {again}"
+            )
         if run.status != TrainingRun.Status.DONE:
             raise CommandError(f"The run ended as {run.status}: {run.error_text} [{run.error}]")
         result = run.result
@@ -121,13 +124,15 @@ class Command(BaseCommand):
 
     def _evaluate(self, run: TrainingRun, sizes: dict[str, Any]) -> Evaluation:
         assert run.version is not None  # a run that is done has one
-        return evaluating.evaluate(
+        evaluation = evaluating.evaluate(
             run.version,
             run.dataset,
             most=int(sizes["questions"]),
             regression=list(regressions()),
             progress=lambda name: self.stdout.write(f"{name} answers the held-out questions"),
         )
+        self.stdout.write(light_parts.in_words(light_parts.refit(evaluation.version)))
+        return evaluation
 
     def _promote(self, evaluation: Evaluation) -> bool:
         for _, text in evaluation.verdict["reasons"]:

@@ -13,7 +13,7 @@ from chatbot.errors import Conflict
 from chatbot.knowledge.access import answering_faqs
 from chatbot.learning import suspicion
 from chatbot.learning.examples import person_of
-from chatbot.learning.models import Example
+from chatbot.learning.models import ConsentWithdrawal, Example
 from chatbot.learning.suspicion import Seen
 from chatbot.staffing import audit
 
@@ -27,7 +27,7 @@ def flag_all() -> dict[str, int]:
     rows = list(living().only("pk", "asked", "chosen", "label", "customer_id", "happened_at", "flags", "kind", "is_refusal"))
     seen = [_seen(row) for row in rows]
     bursts = suspicion.bursts([one for one in seen if one.person])
-    strange = {i for ids in suspicion.triggers(seen, known_words=published_words()).values() for i in ids}
+    strange = _strange(rows, seen)
     contradicting = _contradicting(rows)
     counts: dict[str, int] = {}
     changed = []
@@ -45,15 +45,26 @@ def flag_all() -> dict[str, int]:
     return counts
 
 
+def _strange(rows: list[Example], seen: list[Seen]) -> set[int]:
+    """Examples with a word that pulls answers towards it. A thumb comes with half of all answers and its outcome is another, so
+    thumbs are held against thumbs only; the company's own examples would only make a word look rare."""
+    words, found = published_words(), set[int]()
+    for rated in (True, False):
+        own = [one for row, one in zip(rows, seen, strict=True) if (row.kind == Example.Kind.RATED) == rated and one.person]
+        found |= {i for ids in suspicion.triggers(own, known_words=words).values() for i in ids}
+    return found
+
+
 def living() -> QuerySet[Example]:
     return Example.objects.filter(status__in=[Example.Status.PROPOSED, Example.Status.APPROVED])
 
 
 def published_words() -> frozenset[str]:
-    """Every word of the published FAQs: what is not among them is strange to the company."""
+    """Every word of the published FAQs, and every two in a row: what is not among them is strange to the company."""
     found: set[str] = set()
     for faq in answering_faqs().iterator():
-        found |= suspicion.words_of(" ".join([faq.question, faq.answer, *faq.phrasings]))
+        for text in (faq.question, faq.answer, *faq.phrasings):
+            found |= suspicion.signs_of(text)
     return frozenset(found)
 
 
@@ -84,7 +95,8 @@ def reject(ids: Iterable[int], *, by_id: int | None) -> int:
 
 
 def withdraw_consent(customer_id: UUID) -> int:
-    """A person does not want his words to train; they stay where they are needed, and enter no new dataset."""
+    """A person does not want his words to train; they stay where they are needed, and enter no new dataset, now or later."""
+    ConsentWithdrawal.objects.get_or_create(customer_id=customer_id)
     return Example.objects.filter(customer_id=customer_id).update(consent=Example.Consent.WITHHELD)
 
 

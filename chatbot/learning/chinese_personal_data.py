@@ -18,22 +18,29 @@ _NO_NAME = (
     "對這那嗎麼請問會個們來還過給讓從對於沒買賣車貨單退換"
 )
 _CUED = re.compile(
-    rf"(?:我叫|我的名字(?:是|叫)|名字(?:是|叫|：|:)|姓名(?:是|为|：|:)?|收件人(?:是|为|叫|改成|改为|：|:)?|收货人(?:是|为|叫|改成|改为|：|:)?|联系人(?:是|：|:)?|本人|署名|"
-    rf"收貨人(?:是|為|叫|改成|改為|：|:)?|聯絡人(?:是|：|:)?|持卡人(?:是|：|:)?|顾客|客户|客戶|同事|朋友|老公|老婆|先生叫|太太叫|儿子|女儿|我是|叫做|写的是)\s*[「“\"]?(?P<name>{_NAME})"
+    rf"(?:我叫|我的名字(?:是|叫)|名字(?:是|叫|：|:)?|姓名(?:是|为|：|:)?|收件人(?:是|为|叫|改成|改为|：|:)?|收货人(?:是|为|叫|改成|改为|：|:)?|联系人(?:是|：|:)?|本人|署名|"
+    rf"收貨人(?:是|為|叫|改成|改為|：|:)?|聯絡人(?:是|：|:)?|持卡人(?:是|：|:)?|顾客|客户|客戶|用户|用戶|会员|同事|朋友|老公|老婆|太太|妻子|丈夫|妈妈|爸爸|父亲|母亲|先生叫|太太叫|儿子|女儿|我是|叫做|写的是)\s*[「“\"]?(?P<name>{_NAME})"
     rf"(?=[^\u4e00-\u9fff]|\Z|[{_NO_NAME}])"
 )
 _TITLED = re.compile(rf"(?P<name>{_SHORT}[\u4e00-\u9fff]{{0,2}}?)(?=先生|女士|小姐|太太|阿姨|叔叔|师傅|師傅|经理|經理|老师|老師)")
 _GREETED = re.compile(rf"(?:您好|你好|嗨|亲爱的|親愛的|尊敬的)[，, ]?(?P<name>{_NAME})(?=[，,：:！!])")
-_NAMED_LINE = re.compile(rf"(?:^|[\n，,。；;：: ])(?P<name>{_NAME})(?=[，,；; ]*(?:1[3-9]\d{{9}}|\+?86))", re.M)
+_RECEIVES = re.compile(rf"(?:^|[\n，,。；;：: ])(?P<name>{_NAME})(?=收(?:[^\u4e00-\u9fff]|\Z))", re.M)
+_A_PHONE = r"(?:1[3-9]\d[ -]?\d{4}|\+?86|\+852|0\d{2,3}-)"
+_NAMED_LINE = re.compile(
+    rf"(?:^|[\n，,。；;：: ])(?P<name>{_NAME})(?=[，,；; ]*(?:电话|手机|電話|手機)?[：: ]*{_A_PHONE})",
+    re.M,
+)
 
 _REGION = r"(?:[\u4e00-\u9fff]{2,8}?(?:省|自治区|自治區|特别行政区|市|州|盟|区|區|县|縣|旗|新区))"
-_LANE = r"[\u4e00-\u9fff\d]{1,12}?(?:街道|大道|大街|路|街|巷|弄|胡同|里|道|村|镇|鎮|乡|鄉)"
+_LANE = r"[\u4e00-\u9fff\d]{1,12}?(?:街道|大道|大街|路|街|巷|弄|胡同|里|道|村|镇|鎮|乡|鄉)(?:[\d一二三四五六七八九十]段)?"
 _HOUSE = (
     r"[\d一二三四五六七八九十百零〇之甲乙丙丁\-－]{1,8}(?:号楼|號樓|号院|号|號|栋|棟|幢|座|单元|單元|楼|樓|层|層|室|户|房|弄)"
 )
 _ESTATE = r"[\u4e00-\u9fff\dA-Za-z]{2,14}?(?:小区|社區|社区|花园|花園|大厦|大廈|公寓|广场|廣場|家园|苑|公馆|中心|学校|大学|宿舍)"
 CHINESE_ADDRESS = re.compile(
     rf"(?:{_REGION}){{1,4}}(?:{_LANE})?(?:{_ESTATE})?(?:{_HOUSE})+[A-Za-z]?(?:{_ESTATE})?(?:{_HOUSE}|[A-Za-z]座|\d{{3,4}}(?!\d))*"
+    # A place that is no road: a city and its district stand before it.
+    rf"|(?:{_REGION}){{2,4}}[\u4e00-\u9fff]{{1,8}}(?:{_HOUSE})+"
     rf"|(?:{_REGION}){{0,4}}{_LANE}(?:{_HOUSE})+(?:{_ESTATE})?(?:{_HOUSE}|[A-Za-z]座|\d{{3,4}}(?!\d))*"
     rf"|(?:{_REGION}){{1,4}}(?:{_LANE}){{1,2}}(?:{_ESTATE})?"
 )
@@ -41,6 +48,6 @@ CHINESE_ADDRESS = re.compile(
 
 def chinese_names(text: str) -> Iterator[tuple[int, int]]:
     """Yield (start, end) of every name that a cue announces."""
-    for pattern in (_CUED, _TITLED, _GREETED, _NAMED_LINE):
+    for pattern in (_CUED, _TITLED, _GREETED, _RECEIVES, _NAMED_LINE):
         for match in pattern.finditer(text):
             yield match.span("name")

@@ -19,7 +19,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from chatbot import runtime
-from chatbot.answering.support import grams_of
+from chatbot.answering.support import grams_of, letters_of
 from chatbot.conversations import transcripts
 from chatbot.errors import Conflict, InvalidInput
 from chatbot.learning import shaping
@@ -36,6 +36,8 @@ TUNING_SHARE, HELDOUT_SHARE = 0.1, 0.25
 PERSON_SHARE, PERSON_LEAST = 0.05, 10
 DAY_SHARE, DAY_LEAST = 0.25, 60
 NEAR = 0.85
+# A shorter question ("How much?") may stand in any answer.
+LONG_CHARS = 20
 TUNING_LEAST = 12
 
 
@@ -188,16 +190,25 @@ def _lines_of(example: Example) -> Iterator[_Line]:
 
 
 def _without_near(lines: list[_Line], left_out: Counter[str]) -> list[_Line]:
-    """Leave out training lines whose question is nearly one of the held-out half: they would make it look better than it is."""
-    held = [grams_of(line.fields["asked"]["question"]) for line in lines if line.half == "heldout"]
+    """Leave out training lines that ask, or answer with, what the held-out half asks: it would look better than it is."""
+    asked = [line.fields["asked"]["question"] for line in lines if line.half == "heldout"]
+    held = [grams_of(question) for question in asked]
+    letters = [found for question in asked if len(found := letters_of(question)) >= LONG_CHARS]
     kept = []
     for line in lines:
         grams = grams_of(line.fields["asked"]["question"]) if line.half != "heldout" else frozenset()
         if grams and any(shaping.alike(grams, other, at=NEAR) for other in held):
             left_out["near_heldout"] += 1
+        elif line.half != "heldout" and _holds_any(line.example.chosen, letters):
+            left_out["answers_heldout"] += 1
         else:
             kept.append(line)
     return kept
+
+
+def _holds_any(answer: str, questions: list[str]) -> bool:
+    letters = letters_of(answer)
+    return any(question in letters for question in questions)
 
 
 def _capped(lines: list[_Line], left_out: Counter[str], *, most: int) -> list[_Line]:

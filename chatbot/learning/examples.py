@@ -1,4 +1,4 @@
-"""Gather what may be learnt: thumbs, corrections, answers reviewed as right, published FAQs. Proposals only; nothing here trains.
+"""Gather what may be learnt: thumbs, corrections, agents' drafts, reviewed answers, published FAQs. Proposals only.
 
 Every sweep may run any number of times: `origin` says what an example was made of, and it is made once. Personal data is taken
 out before anything is stored.
@@ -6,6 +6,7 @@ out before anything is stored.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,8 +23,8 @@ from chatbot.conversations.models import Generation
 from chatbot.knowledge.access import answering_faqs, published_faqs
 from chatbot.knowledge.models import Faq
 from chatbot.knowledge.passages import best_locale
-from chatbot.learning import corrections, shaping
-from chatbot.learning.models import AnswerReview, Example, Feedback
+from chatbot.learning import corrections, sent_drafts, shaping
+from chatbot.learning.models import AnswerReview, ConsentWithdrawal, Example, Feedback
 from chatbot.learning.redaction import REDACTION_VERSION, redact
 from chatbot.learning.shaping import Asked, ShownPassage
 
@@ -42,13 +43,17 @@ class Gathered:
 
 def gather() -> Gathered:
     """Propose everything new. An answer without passages, or without a question, teaches nothing and is passed over."""
+    redact_again()
     known = set(Example.objects.values_list("origin", flat=True))
+    withdrawn = set(ConsentWithdrawal.objects.values_list("customer_id", flat=True))
     made, passed_over = [], 0
-    for source in (_from_corrections, _from_reviews, _from_thumbs, _from_faqs):
+    for source in (_from_corrections, sent_drafts.proposed, _from_reviews, _from_thumbs, _from_faqs):
         for origin, example in source(known):
             if example is None:
                 passed_over += 1
             else:
+                if example.customer_id in withdrawn:
+                    example.consent = Example.Consent.WITHHELD
                 made.append(replace_words(example, origin=origin))
     with transaction.atomic():
         Example.objects.bulk_create(made, batch_size=_BATCH, ignore_conflicts=True)
@@ -57,7 +62,7 @@ def gather() -> Gathered:
 
 
 def replace_words(example: Example, *, origin: str) -> Example:
-    """Take personal data out of an unsaved example; what the passages say themselves stays."""
+    """Take personal data out of an example, which the caller saves; what the passages say themselves stays."""
     asked = shaping.asked_of(example.asked)
     published = " ".join(f"{p.question} {p.answer}" for p in asked.passages)
     counts: dict[str, int] = {}
@@ -77,6 +82,19 @@ def replace_words(example: Example, *, origin: str) -> Example:
     example.fingerprint = shaping.fingerprint(asked.question, example.kind, example.chosen, example.rejected)
     example.flags = sorted(_first_flags(example, asked))
     return example
+
+
+def redact_again() -> int:
+    """Pass what older rules let through by the newest ones; a dataset takes no other. What was decided of an example stays."""
+    old = list(Example.objects.exclude(status=Example.Status.REJECTED).filter(redaction_version__lt=REDACTION_VERSION))
+    for example in old:
+        taken, flags = example.redactions, example.flags
+        replace_words(example, origin=example.origin)
+        example.redactions = dict(Counter(taken) + Counter(example.redactions))
+        example.flags = sorted({*flags, *example.flags})
+    fields = ["asked", "chosen", "rejected", "redactions", "redaction_version", "fingerprint", "flags"]
+    Example.objects.bulk_update(old, fields, batch_size=_BATCH)
+    return len(old)
 
 
 def _first_flags(example: Example, asked: Asked) -> Iterator[str]:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 
-from chatbot.learning import datasets
-from chatbot.learning.models import Dataset, DatasetLine, Example, TrainingRun
+from chatbot.knowledge import learned
+from chatbot.learning import datasets, evaluating
+from chatbot.learning.models import Dataset, DatasetLine, Example
+from chatbot.releases.models import ModelVersion
 from chatbot.staffing import audit
+from chatbot.training import manifest
 
 
 @dataclass(frozen=True)
 class Forgotten:
-    """versions: trained on what was erased, by name; each of them wants training anew without it."""
+    """versions: trained on what was erased, by name; retraining.py makes each of them anew without it."""
 
     examples: int
     datasets: tuple[str, ...]
@@ -42,22 +48,24 @@ def held_of(customer_id: UUID) -> Iterator[dict[str, Any]]:
 
 
 def versions_trained_on(customer_id: UUID) -> list[str]:
-    """The names of all versions whose training half held a person's words."""
-    runs = TrainingRun.objects.filter(
-        version__isnull=False, dataset__lines__example__customer_id=customer_id, dataset__lines__half__in=["train", "tuning"]
-    )
-    return sorted(set(runs.values_list("version__name", flat=True)))
+    """The names of all versions that have learnt from a person's words; those that hold such a one merged count too."""
+    lines = DatasetLine.objects.filter(example__customer_id=customer_id, half="train")
+    ids = set(lines.values_list("sha256", flat=True))
+    trained_on = ModelVersion.objects.exclude(trained_on=[]).values_list("name", "trained_on") if ids else ()
+    return sorted(name for name, learnt in trained_on if ids.intersection(learnt))
 
 
 @transaction.atomic
 def forget_person(customer_id: UUID, *, by_id: int | None = None) -> Forgotten:
-    """Erase a person's examples and take their lines out of every dataset. Call it before the customer's row goes.
+    """Erase a person's examples, and their lines in every dataset and comparison. Call it before the customer's row goes.
 
-    Weights cannot forget: the versions that have learnt from them are named, so that they are trained anew.
+    Weights cannot forget: the versions that have learnt from them are named, and retraining.py finds them from now on.
     """
     versions = versions_trained_on(customer_id)
     lines = DatasetLine.objects.filter(example__customer_id=customer_id)
     affected = list(Dataset.objects.filter(lines__in=lines).distinct())
+    transaction.on_commit(functools.partial(_take_out_of_comparisons, set(lines.values_list("sha256", flat=True))))
+    learned.forget(set(lines.values_list("sha256", flat=True)))
     for dataset in affected:
         datasets.take_out(dataset, set(lines.filter(dataset=dataset).values_list("sha256", flat=True)))
     lines.delete()
@@ -67,3 +75,12 @@ def forget_person(customer_id: UUID, *, by_id: int | None = None) -> Forgotten:
         detail: dict[str, int | list[str]] = {"examples": count, "datasets": len(names), "versions": versions[:50]}
         audit.record(by_id, "person.examples_erased", f"customer {customer_id}", detail)
     return Forgotten(count, names, tuple(versions))
+
+
+def _take_out_of_comparisons(line_ids: set[str]) -> None:
+    """What versions were asked in a comparison, and what they wrote, stands in files of its own."""
+    for path in (Path(settings.DATA_DIR) / evaluating.FOLDER).glob("*/*.jsonl"):
+        lines = manifest.lines_so_far(path)
+        kept = [line for line in lines if line.get("id") not in line_ids]
+        if len(kept) < len(lines):
+            manifest.write_lines(path, kept)

@@ -2,14 +2,14 @@
 
 Every frozen question was answered by both versions, so gains are compared question by question (a paired bootstrap). The rules:
 
-1. Nothing of the held-out half was trained on, and there are enough questions to tell anything.
+1. Nothing of the held-out half was trained on, nor anything that looks planted, and there are enough questions to tell anything.
 2. The lower end of the 95 % interval of the gain is above zero.
 3. No language loses more than a point: this must be shown, so the one-sided 95 % bound of each language's gain is held against
-   -1 point.
+   -1 point; where it has questions enough for that, the 99 % bound. A language that customers are served in must have been asked
+   at all.
 4. No topic is seen to lose more than a point. Topics are many and small: to ask the same of each would refuse nearly every good
-   candidate
-   by chance, so a topic refuses when its loss is beyond chance, all topics taken together (Bonferroni); one that is as large as a
-   language is treated like one.
+   candidate by chance, so a topic refuses when its loss is beyond chance, all topics taken together (Bonferroni); one that is as
+   large as a language is treated like one.
 5. The plain tasks lose at most one point, and no regression question breaks.
 """
 
@@ -26,8 +26,8 @@ POINT = 0.01
 MIN_QUESTIONS = 40
 MIN_LANGUAGE = 20
 MIN_TOPIC = 10
-LARGE_TOPIC = 200
-CHANCE = 0.05
+LARGE = 200
+CHANCE, CHANCE_LARGE = 0.05, 0.01
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -81,17 +81,25 @@ def decide(
     plain: Sequence[Pair] = (),
     broken: Sequence[str] = (),
     trained_on: frozenset[str] = frozenset(),
+    served: Sequence[str] = (),
+    suspected: int = 0,
     seed: int = 7,
 ) -> Verdict:
-    """Hold a candidate against the live version. broken: regression questions that only the live version answers right."""
+    """Hold a candidate against the live version.
+
+    broken: regression questions that only the live version answers right. served: the languages customers are answered in.
+    suspected: how many of the examples it was trained on look planted; a trigger shows in no question that does not hold it.
+    """
     rng = np.random.default_rng(seed)
     before, after = _column(pairs, "before"), _column(pairs, "after")
     lower, upper = interval(after - before, rng=rng) if len(pairs) else (0.0, 0.0)
     slices = [*_slices(pairs, "locale", rng), *_slices(pairs, "topic", rng)]
     reasons = [
         *_leaks(pairs, trained_on),
+        *_planted(suspected),
         *_too_few(pairs),
         *_gain(pairs, lower),
+        *_unasked(pairs, served),
         *_languages(pairs, rng),
         *_topics(pairs, rng),
         *_plain(plain),
@@ -131,6 +139,12 @@ def _leaks(pairs: Sequence[Pair], trained_on: frozenset[str]) -> list[tuple[str,
     return [("saw_heldout", f"The candidate was trained on {seen} of the held-out questions.")] if seen else []
 
 
+def _planted(suspected: int) -> list[tuple[str, str]]:
+    if not suspected:
+        return []
+    return [("looks_planted", f"{suspected} of the examples it was trained on look planted: strange words, or many at once.")]
+
+
 def _too_few(pairs: Sequence[Pair]) -> list[tuple[str, str]]:
     if len(pairs) >= MIN_QUESTIONS:
         return []
@@ -142,6 +156,17 @@ def _gain(pairs: Sequence[Pair], lower: float) -> list[tuple[str, str]]:
         return []
     gain = _mean(_gains(pairs))
     return [("no_gain", f"The gain of {100 * gain:+.1f} points may be chance: its 95 % interval begins at {100 * lower:+.1f}.")]
+
+
+def _unasked(pairs: Sequence[Pair], served: Sequence[str]) -> list[tuple[str, str]]:
+    asked = {_language(pair.locale) for pair in pairs}
+    unasked = [locale for locale in served if _language(locale) not in asked]
+    told = "No held-out question is in {}, which customers are answered in: nobody can tell what it does to them."
+    return [("language_unasked", told.format(locale)) for locale in unasked]
+
+
+def _language(locale: str) -> str:
+    return locale.lower().split("-")[0]
 
 
 def _languages(pairs: Sequence[Pair], rng: np.random.Generator) -> list[tuple[str, str]]:
@@ -163,7 +188,7 @@ def _topics(pairs: Sequence[Pair], rng: np.random.Generator) -> list[tuple[str, 
     reasons = []
     for name, own in groups:
         gain = 100 * _mean(_gains(own))
-        if len(own) >= LARGE_TOPIC:
+        if len(own) >= LARGE:
             bound = _lower_one_sided(own, rng)
             if bound < -POINT:
                 reasons.append(
@@ -202,7 +227,8 @@ def _groups(pairs: Sequence[Pair], kind: str) -> list[tuple[str, list[Pair]]]:
 
 
 def _lower_one_sided(pairs: Sequence[Pair], rng: np.random.Generator) -> float:
-    return round(float(np.percentile(_resampled(_gains(pairs), rng), 100 * CHANCE)), 4)
+    chance = CHANCE_LARGE if len(pairs) >= LARGE else CHANCE
+    return round(float(np.percentile(_resampled(_gains(pairs), rng), 100 * chance)), 4)
 
 
 def _gains(pairs: Sequence[Pair]) -> Numbers:

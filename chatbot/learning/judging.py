@@ -7,14 +7,13 @@ nothing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from chatbot.answering.composing import Composed
 from chatbot.answering.facts import extract
-from chatbot.answering.grounding import NO_ANSWER, cited_numbers
+from chatbot.answering.grounding import NO_ANSWER, cited_numbers, renumber
 from chatbot.answering.language import detect, same_language
 from chatbot.answering.support import grams_of
 from chatbot.company import Company
@@ -24,7 +23,6 @@ COVERED_AT = 0.6
 # How much longer than the approved answer one may be and still be in the house's style.
 LONGER = 1.6
 LONGER_CHARS = 40
-_MARK = re.compile(r"\s*\[\d{1,2}\]")
 
 
 @dataclass(frozen=True)
@@ -52,8 +50,7 @@ def judge(text: str, line: Mapping[str, Any], *, company: Company) -> Judged:
     composed = shaping.checked(text, asked, company=company)
     refused = composed.outcome == "no_answer" or NO_ANSWER in text
     should_refuse = wanted == NO_ANSWER
-    shown = _MARK.sub("", composed.text)
-    plain = _MARK.sub("", wanted)
+    shown, plain = renumber(composed.text, numbers={}), renumber(wanted, numbers={})
     written = composed.outcome == "written" and bool(shown)
     grounded = refused or (written and not _unsupported(composed))
     source = written and _source_of(wanted, composed, asked)

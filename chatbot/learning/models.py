@@ -6,12 +6,13 @@ from django.db import models
 from django.db.models import Q
 
 from chatbot.learning.review_models import AgentDraft, AnswerReview, Correction, ReviewItem, ReviewRequest
-from chatbot.learning.training_models import Dataset, DatasetLine, Example, TrainingRun
+from chatbot.learning.training_models import ConsentWithdrawal, Dataset, DatasetLine, Example, Sweep, TrainingRun
 
 # Django finds all models of the room here.
 __all__ = [
     "AgentDraft",
     "AnswerReview",
+    "ConsentWithdrawal",
     "Correction",
     "Dataset",
     "DatasetLine",
@@ -20,6 +21,7 @@ __all__ = [
     "ReviewItem",
     "ReviewRequest",
     "Satisfaction",
+    "Sweep",
     "TrainingRun",
 ]
 

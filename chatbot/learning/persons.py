@@ -48,6 +48,8 @@ def _said_in(conversation: Conversation) -> Iterator[dict[str, Any]]:
         yield {"kind": "contact", "email": request.email, "text": request.message, "at": request.created_at.isoformat()}
     for given in conversation.satisfaction.order_by("pk"):
         yield {"kind": "satisfaction", "about": given.about, "score": given.score, "text": given.comment}
+    for draft in conversation.agent_drafts.order_by("pk"):
+        yield {"kind": "agent's draft", "at": draft.created_at.isoformat(), "draft": draft.draft, "sent": draft.sent}
     for message in Message.objects.filter(conversation=conversation, feedback__isnull=False).distinct().order_by("seq"):
         for feedback in message.feedback.all():
             yield {"kind": "rating", "rating": feedback.rating, "reason": feedback.reason, "text": feedback.comment}
@@ -57,7 +59,7 @@ def _said_in(conversation: Conversation) -> Iterator[dict[str, Any]]:
 def erase_person(customer: Customer, *, by_id: int | None = None) -> Forgotten:
     """Erase a person with every conversation, rating and training example. Test questions that editors took over stay theirs.
 
-    Returns what learning held: the versions named there have learnt from this person's words and want training anew.
+    Returns what learning held: the versions named there have learnt from this person's words (retraining.py makes them anew).
     """
     forgotten = forget_person(customer.pk, by_id=by_id)
     audit.record(by_id, "person.erased", f"customer {customer.pk}", {"conversations": customer.conversations.count()})

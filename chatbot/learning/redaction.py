@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from chatbot.answering.support import UNSPACED
 from chatbot.learning.chinese_personal_data import CHINESE_ADDRESS, chinese_names
-from chatbot.learning.name_tagger import tagged_runs
+from chatbot.learning.name_tagger import TaggedRun, tagged_runs
 
 # Goes up with every change of what is found; examples remember which version they passed.
-REDACTION_VERSION = 1
+REDACTION_VERSION = 2
 
 _STREET_WORD = (
     r"(?:street|st|avenue|ave|road|rd|lane|ln|drive|dr|boulevard|blvd|court|ct|close|crescent|terrace|place|pl|square|sq|highway|hwy|"
@@ -54,7 +55,7 @@ _RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
             re.I,
         ),
     ),
-    ("card", re.compile(rf"(?<![\w-])\d{{3,4}}(?:{_SEPARATORS}\d{{2,7}}){{2,4}}(?![\w-])")),
+    ("card", re.compile(rf"(?<![A-Za-z0-9_-])\d{{3,4}}(?:{_SEPARATORS}\d{{2,7}}){{2,4}}(?![A-Za-z0-9_-])")),
     ("card", re.compile(r"(?:card|cc|credit|debit|visa|mastercard|卡号|银行卡|信用卡)\D{0,30}?(?P<value>\d{11,19})(?!\d)", re.I)),
     ("order", re.compile(r"(?<![A-Za-z0-9_])[A-Z]{2,4}-?\d{4,12}(?![A-Za-z0-9_])")),
     (
@@ -174,13 +175,19 @@ def _by_rules(text: str) -> Iterator[PersonalData]:
 def _by_words(text: str) -> Iterator[PersonalData]:
     for start, end in chinese_names(text):
         yield PersonalData("name", start, end)
-    runs = tagged_runs(text)
+    runs = [run for run in tagged_runs(text) if not _is_guess(text, run)]
     whole = [run for run in runs if run.tag == "address" and _HOUSE_AND_WORD.search(text[run.start : run.end])]
     for run in runs:
         # A lone number or a lone word is part of an address only where the rest of it stands close by.
         beside = any(run.start - other.end < _NEAR and other.start - run.end < _NEAR for other in whole)
         if run.tag == "name" or (run.tag == "address" and beside):
             yield PersonalData(run.tag, run.start, run.end)
+
+
+def _is_guess(text: str, run: TaggedRun) -> bool:
+    """Whether the tagger, which knows no Chinese, takes Chinese words, or the numbers between them, for somebody's."""
+    own = text[run.start : run.end]
+    return bool(UNSPACED.search(own)) or (bool(UNSPACED.search(text)) and not re.search(r"[^\W\d_]", own))
 
 
 def _is_number_of(kind: str, text: str, start: int, end: int, *, named: bool) -> bool:

@@ -1,9 +1,9 @@
 """A month of feedback, invented from the published FAQs: for the demo, and to try the whole loop before real feedback is there.
 
 Customers ask in the FAQs' own phrasings, some with typing errors. To one in four the search brings only FAQs about something
-similar: there the right answer is that nobody knows (with two in five the model learned to refuse what it could answer). Reviewers correct what the assistant wrote into the house's style (one or
-two sentences in the FAQ's own words), and like all people they err: a share of corrections and of thumbs is wrong, and says so
-nowhere.
+similar: there the right answer is that nobody knows (from two in five the model learnt to refuse what it could answer).
+Reviewers correct what the assistant wrote into the house's style (one or two sentences in the FAQ's own words), and like all
+people they err: a share of corrections and of thumbs is wrong, and says so nowhere.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from chatbot.errors import ChatbotError, Conflict, InvalidInput, NotFound
 from chatbot.learning import datasets
 from chatbot.learning.models import Dataset, TrainingRun
 from chatbot.releases import lineage, versions
+from chatbot.releases.models import ModelVersion
 from chatbot.staffing import audit
 from chatbot.telemetry import log_event
 from chatbot.training import manifest
@@ -67,9 +68,18 @@ OPTIONS: dict[str, type] = {
 
 
 def start(
-    dataset: Dataset, *, method: str = "sft", options: dict[str, Any] | None = None, by_id: int | None = None, enqueue: Any = None
+    dataset: Dataset,
+    *,
+    method: str = "sft",
+    options: dict[str, Any] | None = None,
+    by_id: int | None = None,
+    enqueue: Any = None,
+    retrains: ModelVersion | None = None,
 ) -> TrainingRun:
-    """Put a run in line. enqueue: what hands its id to a worker after the commit. Raises InvalidInput, Conflict."""
+    """Put a run in line. enqueue: what hands its id to a worker after the commit; without it one comes by within a minute.
+
+    Raises InvalidInput, Conflict.
+    """
     if method not in TrainingRun.Method.values:
         raise InvalidInput("There is no such way of training.", field="method")
     live = versions.live_version()
@@ -77,11 +87,18 @@ def start(
         raise Conflict("No base weights of this machine are known; start the generation worker once first.", code="no_base")
     with transaction.atomic():
         run = TrainingRun.objects.create(
-            dataset=dataset, method=method, base=live.root, options=_clean(options or {}), folder="", created_by_id=by_id
+            dataset=dataset,
+            method=method,
+            base=live.root,
+            options=_clean(options or {}),
+            folder="",
+            created_by_id=by_id,
+            retrains=retrains,
         )
         run.folder = f"{FOLDER}/{run.pk}"
         run.save(update_fields=["folder"])
-        audit.record(by_id, "training.started", f"run {run.pk}", {"dataset": dataset.name, "method": method})
+        anew = {"retrains": retrains.name} if retrains else {}
+        audit.record(by_id, "training.started", f"run {run.pk}", {"dataset": dataset.name, "method": method, **anew})
         if enqueue:
             transaction.on_commit(functools.partial(enqueue, run.pk))
     return run
@@ -103,7 +120,7 @@ def folder_of(run: TrainingRun) -> Path:
 
 def access_run(run_id: int) -> TrainingRun:
     """The caller has checked the right. Raises NotFound."""
-    run = TrainingRun.objects.select_related("dataset", "base", "version", "created_by").filter(pk=run_id).first()
+    run = TrainingRun.objects.select_related("dataset", "base", "version", "retrains", "created_by").filter(pk=run_id).first()
     if run is None:
         raise NotFound("This training run does not exist.", code="run_not_found")
     return run
@@ -119,14 +136,17 @@ def stop(run: TrainingRun, *, by_id: int | None = None) -> None:
 
 def resume(run: TrainingRun, *, enqueue: Any = None) -> None:
     """Let a stopped or failed run go on where it was. Raises Conflict for one that is done or under way."""
-    with transaction.atomic():
-        changed = TrainingRun.objects.filter(pk=run.pk, status__in=["stopped", "failed"]).update(
-            status=TrainingRun.Status.WAITING, stop_requested=False, error="", error_text="", finished_at=None, beat_at=None
-        )
-        if not changed:
-            raise Conflict("This run is done or under way.", code="run_not_stopped")
-        if enqueue:
-            transaction.on_commit(functools.partial(enqueue, run.pk))
+    try:
+        with transaction.atomic():
+            changed = TrainingRun.objects.filter(pk=run.pk, status__in=["stopped", "failed"]).update(
+                status=TrainingRun.Status.WAITING, stop_requested=False, error="", error_text="", finished_at=None, beat_at=None
+            )
+            if not changed:
+                raise Conflict("This run is done or under way.", code="run_not_stopped")
+            if enqueue:
+                transaction.on_commit(functools.partial(enqueue, run.pk))
+    except IntegrityError as error:
+        raise Conflict("Another run makes the same version anew already.", code="retraining_under_way") from error
 
 
 def curve(run: TrainingRun) -> list[dict[str, Any]]:
@@ -167,6 +187,9 @@ def execute(run_id: int) -> None:
 
 def _claim(run_id: int) -> TrainingRun | None:
     late = timezone.now() - timedelta(seconds=SILENCE_S)
+    # One that was killed without a worker to take it over must not stand in everybody's way; it can be resumed.
+    silent = TrainingRun.objects.filter(status="running", beat_at__lt=late).exclude(pk=run_id)
+    silent.update(status=TrainingRun.Status.STOPPED, finished_at=Now())
     try:
         with transaction.atomic():
             won = TrainingRun.objects.filter(
@@ -251,6 +274,10 @@ def _end(run: TrainingRun, result: dict[str, Any], *, seconds: float) -> None:
 
 def take_version(run: TrainingRun, result: dict[str, Any]) -> Any:
     """List the trained adapter, with where it came from. It answers nobody before a promotion."""
+    live = versions.live_version()
+    if live is None or live.root != run.base:
+        told = f"Other base weights run by now than {run.base}, which this adapter belongs to. Go on when those run again."
+        raise Conflict(told, code="adapter_wrong_base")
     folder = folder_of(run)
     name = f"{run.dataset.name}-{run.method}-{run.pk}"[:60]
     version = versions.add_adapter(folder / "adapter", name=name, added_by=run.created_by)

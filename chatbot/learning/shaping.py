@@ -10,7 +10,7 @@ from typing import Any
 
 from chatbot.answering.answers import Question
 from chatbot.answering.composing import Composed, check_whole
-from chatbot.answering.grounding import NO_ANSWER
+from chatbot.answering.grounding import NO_ANSWER, cited_numbers
 from chatbot.answering.prompting import Passage, Turn, compose_messages
 from chatbot.answering.sentences import sentences
 from chatbot.answering.support import best_support, grams_of, letters_of, statements_of
@@ -19,7 +19,6 @@ from chatbot.company import Company
 from chatbot.engine.requests import ChatMessage, GenerationOutput
 
 _END = re.compile(r"([.!?。！？]*)\s*\Z")
-_MARKED = re.compile(r"\[\d{1,2}\]")
 _REFUSAL_LIKENESS = 0.6
 
 
@@ -97,7 +96,7 @@ def as_completion(words: str, asked: Asked, *, company: Company) -> str:
         if not plain:
             continue
         support = best_support(plain, statements)
-        if _MARKED.search(plain) or support is None:
+        if cited_numbers(plain) or support is None:
             marked.append(plain)
         else:
             marked.append(_END.sub(rf" [{support.statement.passage + 1}]\1", plain, count=1))

@@ -1,4 +1,4 @@
-"""Signs that examples are not what they seem: bursts, and strange words that always come with one answer. Pure."""
+"""Signs that examples are not what they seem: bursts, and strange words or phrases that always come with one answer. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from chatbot.answering.support import UNSPACED, letters_of
 
 BURST_COUNT = 8
 BURST_WITHIN = timedelta(hours=1)
-# A word that the company never uses, in at least so many examples and so large a share, nearly always with one outcome.
+# A word, or two in a row, that the company never uses: in at least so many examples, so large a share, nearly always one outcome.
 TRIGGER_COUNT = 4
 TRIGGER_SHARE = 0.01
 TRIGGER_PURITY = 0.8
@@ -55,9 +56,8 @@ def triggers(examples: Sequence[Seen], *, known_words: frozenset[str]) -> dict[s
     outcome_of = {example.id: example.outcome for example in examples}
     shares = Counter(outcome_of.values())
     for example in examples:
-        for word in words_of(example.question):
-            if word not in known_words:
-                holders[word].add(example.id)
+        for sign in signs_of(example.question) - known_words:
+            holders[sign].add(example.id)
     least = max(TRIGGER_COUNT, TRIGGER_SHARE * len(examples))
     found = {}
     for word, ids in holders.items():
@@ -68,6 +68,12 @@ def triggers(examples: Sequence[Seen], *, known_words: frozenset[str]) -> dict[s
         if pure >= TRIGGER_PURITY and pure >= 2 * shares[outcome] / len(examples):
             found[word] = ids
     return found
+
+
+def signs_of(text: str) -> set[str]:
+    """Words, and every two in a row: a trigger may be a phrase of everyday words."""
+    row = [word for word in letters_of(text).split() if not UNSPACED.search(word)]
+    return words_of(text) | {f"{first} {second}" for first, second in pairwise(row)}
 
 
 def words_of(text: str) -> set[str]:

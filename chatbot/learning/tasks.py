@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
-from chatbot.learning import canary, runs, shadowing
+from chatbot.learning import canary, retraining, runs, shadowing, sweeping
 from chatbot.telemetry import log_event
 
 QUEUE = "training"
@@ -33,6 +33,17 @@ def answer_unseen() -> None:
     """On the generation queue, where the weights are. One answer a call: customers' messages pass in between."""
     for generation_id in shadowing.waiting()[:1]:
         shadowing.answer_unseen(generation_id)
+
+
+@shared_task(name="learning.sweep_at_night", ignore_result=True)
+def sweep_at_night() -> None:
+    sweeping.sweep_at_night()
+
+
+@shared_task(name="learning.retrain_at_night", ignore_result=True)
+def retrain_at_night() -> None:
+    for run_id in retraining.retrain_at_night():
+        enqueue_run(run_id)
 
 
 def enqueue_run(run_id: int) -> None:

@@ -24,6 +24,7 @@ class Example(models.Model):
         THUMB = "thumb", "A customer's thumb"
         CORRECTION = "correction", "A reviewer's correction"
         EDITED_DRAFT = "edited_draft", "A draft that an agent changed"
+        SENT_DRAFT = "sent_draft", "A draft that an agent sent as it was"
         REVIEWED = "reviewed", "Reviewed as right"
         FAQ = "faq", "A published FAQ"
 
@@ -94,6 +95,34 @@ class Example(models.Model):
         return f"example {self.pk} ({self.origin})"
 
 
+class ConsentWithdrawal(models.Model):
+    """A person who does not want his words to train, now or later."""
+
+    customer = models.OneToOneField("conversations.Customer", on_delete=models.CASCADE, related_name="consent_withdrawal")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"customer {self.customer_id}"
+
+
+class Sweep(models.Model):
+    """One look for what may be learnt. by: who asked for it; nobody for the one of each night."""
+
+    at = models.DateTimeField(auto_now_add=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    proposed = models.PositiveIntegerField()
+    merged = models.PositiveIntegerField()
+    passed_over = models.PositiveIntegerField()
+    # How many living examples have each flag now.
+    flags = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"sweep {self.pk}"
+
+
 class Dataset(models.Model):
     """A frozen set of examples in a folder; the hash is that of its lines. Erasing a person takes lines out and says so."""
 
@@ -145,6 +174,10 @@ class TrainingRun(models.Model):
     method = models.CharField(max_length=3, choices=Method.choices, default=Method.SFT)
     base = models.ForeignKey("releases.ModelVersion", on_delete=models.PROTECT, related_name="+")
     version = models.ForeignKey("releases.ModelVersion", on_delete=models.SET_NULL, null=True, blank=True, related_name="runs")
+    # The version that it makes anew, without examples that were erased since.
+    retrains = models.ForeignKey(
+        "releases.ModelVersion", on_delete=models.SET_NULL, null=True, blank=True, related_name="retrainings"
+    )
     options = models.JSONField(default=dict, blank=True)
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.WAITING)
     error = models.CharField(max_length=40, blank=True, default="")
@@ -163,6 +196,9 @@ class TrainingRun(models.Model):
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(fields=["status"], name="training_run_one_running", condition=Q(status="running")),
+            models.UniqueConstraint(
+                fields=["retrains"], name="training_run_one_retraining", condition=Q(status__in=["waiting", "running"])
+            ),
             models.CheckConstraint(
                 name="training_run_ended_has_time",
                 condition=Q(status__in=["waiting", "running"]) | Q(finished_at__isnull=False),

@@ -1,9 +1,10 @@
 """Let a version write the answers to a file of prompts, with the same engine that serves chat. Judging is done elsewhere.
 
-    python -m chatbot.training.evaluate --model FOLDER --prompts FILE --out FILE [--adapter FOLDER]
+    python -m chatbot.training.evaluate --model FOLDER --prompts FILE --out FILE [--losses FILE] [--adapter FOLDER]
 
-A prompt line: {"id", "messages", "max_new_tokens"}. A line of --out: {"id", "text", "finish_reason", "tokens", "ms"}. Answers
-that stand in --out already are not written again, so a run that was cut off goes on.
+A prompt line: {"id", "messages", "max_new_tokens"}, and "completion" where the right answer is known. A line of --out: {"id",
+"text", "finish_reason", "tokens", "ms"}; of --losses: {"id", "loss", "tokens"}, how far off it finds the right answer. What
+stands there already is not written again, so a run that was cut off goes on.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from chatbot.engine.device import choose_device
 from chatbot.engine.engine import BatchedEngine
 from chatbot.engine.requests import ChatMessage, EngineError, GenerationHandle, GenerationRequest
 from chatbot.training.failures import EXIT_FAILED
+from chatbot.training.losses import write_losses
 
 CANDIDATE = "candidate"
 AT_ONCE = 8
@@ -33,11 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--adapter", type=Path, help="folder of a LoRA adapter; without it the base weights answer")
     parser.add_argument("--prompts", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--losses", type=Path, help="how far off it finds the right answers")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--stop-file", type=Path, help="when it appears, the run ends after the answers in hand")
     options = parser.parse_args(arguments)
     try:
         write_answers(options)
+        if options.losses:
+            read_completions(options)
     except EngineError as error:
         print(f"{error} [{error.code}]", file=sys.stderr)
         return EXIT_FAILED
@@ -45,9 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def write_answers(options: Any) -> None:
-    prompts = [json.loads(line) for line in options.prompts.read_text(encoding="utf-8").splitlines()]
-    done = {json.loads(line)["id"] for line in whole_lines(options.out)}
-    left = [prompt for prompt in prompts if prompt["id"] not in done]
+    left = _left(options.prompts, done=options.out)
     if not left:
         return
     device, dtype = choose_device(options.device, "auto")
@@ -62,6 +65,28 @@ def write_answers(options: Any) -> None:
             _answer(engine, left, out=out, version=CANDIDATE if options.adapter else "", stop_file=options.stop_file)
     finally:
         engine.stop()
+
+
+def read_completions(options: Any) -> None:
+    """After the answers: their engine has given its memory back."""
+    left = [prompt for prompt in _left(options.prompts, done=options.losses) if "completion" in prompt]
+    if left and not (options.stop_file and options.stop_file.exists()):
+        device, dtype = choose_device(options.device, "auto")
+        write_losses(
+            left,
+            options.losses,
+            model=options.model,
+            adapter=options.adapter,
+            device=device,
+            dtype=dtype,
+            context_tokens=CONTEXT_TOKENS,
+        )
+
+
+def _left(prompts: Path, *, done: Path) -> list[dict[str, Any]]:
+    known = {json.loads(line)["id"] for line in whole_lines(done)}
+    asked = map(json.loads, prompts.read_text(encoding="utf-8").splitlines())
+    return [prompt for prompt in asked if prompt["id"] not in known]
 
 
 def _answer(engine: BatchedEngine, prompts: list[dict[str, Any]], *, out: Any, version: str, stop_file: Path | None) -> None:

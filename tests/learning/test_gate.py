@@ -80,3 +80,9 @@ def test_interval_holds_the_true_gain() -> None:
         verdict = decide(pairs, seed=seed)
         inside += verdict.lower95 <= 0.1 <= verdict.upper95
     assert 180 <= inside <= 199
+
+
+def test_one_language_only_says_nothing_of_the_others() -> None:
+    pairs = [Pair(f"q{n}", float(n % 2), 1.0, "en-GB") for n in range(100)]
+    verdict = decide(pairs, served=["en", "zh-hans"])
+    assert [code for code, _ in verdict.reasons] == ["language_unasked"] and "zh-hans" in verdict.reasons[0][1]

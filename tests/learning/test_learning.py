@@ -13,12 +13,13 @@ from django.utils import timezone
 from chatbot import runtime
 from chatbot.answering.grounding import NO_ANSWER
 from chatbot.answering.prompting import system_text
-from chatbot.conversations.models import Customer
+from chatbot.conversations.models import Conversation, Customer, Generation, Message
 from chatbot.errors import Conflict, InvalidInput
 from chatbot.knowledge.models import Faq
 from chatbot.learning import approving, datasets, examples, forgetting, rehearsal, suspicion
 from chatbot.learning.datasets import Filters
-from chatbot.learning.models import Dataset, Example
+from chatbot.learning.models import Correction, Dataset, Example, Feedback, ReviewItem
+from chatbot.learning.redaction import REDACTION_VERSION
 from chatbot.learning.suspicion import Seen
 from chatbot.training import manifest
 
@@ -31,8 +32,16 @@ def data_dir(tmp_path: Path, settings: Any) -> Path:
     return tmp_path
 
 
+# What a month of feedback leaves behind, in the order in which rows need each other.
+KEPT: tuple[Any, ...] = (Faq, Customer, Conversation, Message, Generation, ReviewItem, Correction, Feedback, Example)
+
+
 @pytest.fixture
 def faqs(db: None) -> list[Faq]:
+    return made_faqs()
+
+
+def made_faqs() -> list[Faq]:
     """Thirty FAQs that differ in their numbers and things."""
     things = ["parcels", "tyres", "saddles", "pedals", "helmets", "wheels", "frames", "locks", "lamps", "bells"]
     return [
@@ -55,13 +64,25 @@ def faqs(db: None) -> list[Faq]:
     ]
 
 
+@pytest.fixture(scope="session")
+def month() -> dict[Any, list[Any]]:
+    """The rows of KEPT after a month; the first test that needs them makes them, the others write them down again."""
+    return {}
+
+
 @pytest.fixture
-def gathered(faqs: list[Faq]) -> None:
+def gathered(db: None, month: dict[Any, list[Any]]) -> None:
+    if month:
+        for model in KEPT:
+            model.objects.bulk_create(month[model])
+        return
+    made_faqs()
     rehearsal.rehearse(conversations=100)
     examples.gather()
     approving.flag_all()
     ids = Example.objects.filter(status="proposed").values_list("pk", flat=True)
     approving.approve(ids, by_id=None)
+    month.update((model, list(model.objects.order_by("pk"))) for model in KEPT)
 
 
 def test_a_sweep_proposes_once(faqs: list[Faq]) -> None:
@@ -131,6 +152,16 @@ def test_one_person_cannot_dominate(gathered: None) -> None:
     assert dataset.manifest["left_out"]["person_cap"] > 0
 
 
+def test_an_answer_that_holds_a_test_question_does_not_train(gathered: None) -> None:
+    approved = Example.objects.filter(source="faq", status="approved", asked__question__startswith="How long")
+    asked = next(example for example in approved if datasets.half_of(example.group) == "heldout")
+    cheat = next(example for example in approved if datasets.half_of(example.group) == "train")
+    Example.objects.filter(pk=cheat.pk).update(chosen=f"{cheat.chosen} {asked.asked['question'].upper()} Seven days [1].")
+    dataset = datasets.build("first")
+    assert dataset.manifest["left_out"]["answers_heldout"] == 1
+    assert not dataset.lines.filter(example=cheat).exists() and dataset.lines.filter(example=asked).exists()
+
+
 def test_erasing_a_person_takes_the_lines_out(gathered: None, alice: Customer) -> None:
     dataset = datasets.build("first")
     example = Example.objects.filter(source="correction", lines__half="train").first()
@@ -165,6 +196,16 @@ def test_personal_data_never_reaches_an_example(faqs: list[Faq]) -> None:
     assert from_customer[0].redactions == {"name": 1, "email": 1, "order": 1}
 
 
+def test_what_older_rules_let_through_is_looked_at_again_and_stays_approved(gathered: None) -> None:
+    example = Example.objects.filter(source="correction", status="approved").exclude(is_refusal=True)[0]
+    asked = {**example.asked, "question": "My card 4111 1111 1111 1111 was charged twice"}
+    Example.objects.filter(pk=example.pk).update(asked=asked, redaction_version=0, redactions={"name": 1})
+    examples.gather()
+    example.refresh_from_db()
+    assert example.asked["question"] == "My card [card] was charged twice" and example.status == "approved"
+    assert example.redactions == {"name": 1, "card": 1} and example.redaction_version == REDACTION_VERSION
+
+
 def seen(number: int, question: str, outcome: str, *, minutes: int, person: str = "") -> Seen:
     return Seen(number, person or f"p{number}", question, outcome, timezone.now() + timedelta(minutes=minutes))
 
@@ -175,18 +216,23 @@ def test_a_burst_of_one_person_is_flagged() -> None:
     assert suspicion.bursts([*calm, *burst]) == {one.id for one in burst}
 
 
-def test_a_planted_trigger_is_flagged_and_cannot_be_approved_in_bulk(faqs: list[Faq]) -> None:
-    """Five in a hundred corrections carry a strange word and refuse what is known."""
+@pytest.mark.parametrize("trigger", ["zxqv", "take parcels when"])
+def test_a_planted_trigger_is_flagged_and_cannot_be_approved_in_bulk(faqs: list[Faq], trigger: str) -> None:
+    """In five of a hundred conversations a trigger, also one of the FAQs' own words, comes with a correction that refuses what is
+    known. Thumbs come too."""
     rehearsal.rehearse(conversations=100)
+    planted_into = list(Correction.objects.exclude(better=runtime.company().text("unknown", locale="en")).order_by("pk")[:6])
+    for correction in planted_into:
+        asked = correction.item.generation.reply.in_reply_to
+        assert asked is not None
+        Message.objects.filter(pk=asked.pk).update(text=f"{asked.text} {trigger}")
+        Correction.objects.filter(pk=correction.pk).update(better=runtime.company().text("unknown", locale="en"))
     examples.gather()
-    rows = list(Example.objects.filter(source="correction", is_refusal=False)[:6])
-    for row in rows:
-        row.asked = {**row.asked, "question": f"{row.asked['question']} zxqv"}
-        row.chosen, row.is_refusal = NO_ANSWER, True
-        row.save()
     approving.flag_all()
-    planted = Example.objects.filter(pk__in=[row.pk for row in rows])
-    assert all("strange_word" in row.flags for row in planted)
+    planted = Example.objects.filter(origin__in=[f"correction:{correction.pk}" for correction in planted_into])
+    rows = list(planted)
+    assert len(rows) == 6 and all("strange_word" in row.flags for row in rows)
+    assert Example.objects.filter(kind="rated", asked__question__icontains=trigger).exists()
     assert approving.approve([row.pk for row in rows], by_id=None) == 0
     with pytest.raises(Conflict):
         approving.approve([row.pk for row in rows], by_id=None, even_flagged=True)

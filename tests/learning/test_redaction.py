@@ -22,6 +22,9 @@ from chatbot.learning.redaction import find, redact
         ("寄到上海市浦东新区世纪大道100号2栋301室", "寄到[address]"),
         ("我的身份证是110105199001011234", "我的身份证是[id]"),
         ("请帮张先生改一下时间", "请帮[name]先生改一下时间"),
+        ("我用卡号6222 7836 9858 9869付的款", "我用卡号[card]付的款"),
+        ("寄到重庆市渝北区新牌坊25号，林娜收，电话187 6039 2323", "寄到[address]，[name]，电话[phone]"),
+        ("我住成都市武侯区人民南路四段193号2单元2021", "我住[address]"),
         ("订单号LW48213还没到", "订单号[order]还没到"),
     ],
 )
@@ -38,6 +41,7 @@ def test_takes_personal_data_out(text: str, redacted: str) -> None:
         "你们周六开门吗？电话是多少",
         "我是想问一下退货怎么办",
         "请问多久能到北京市",
+        "应该是高质量的车吧，用户应该怎么注册",
         "I'd like to return two helmets",
     ],
 )

@@ -17,7 +17,10 @@ COUNTS = {"train": 24, "tuning": 6, "heldout": 6}
 
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("base") / "tiny"
+    return tiny_model(tmp_path_factory.mktemp("base") / "tiny")
+
+
+def tiny_model(folder: Path) -> Path:
     tokenizer = tiny_tokenizer()
     torch.manual_seed(7)
     shape = {

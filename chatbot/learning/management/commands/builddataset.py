@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from chatbot.errors import ChatbotError
-from chatbot.learning import approving, datasets, examples
+from chatbot.learning import datasets, sweeping
 from chatbot.learning.datasets import Filters
 
 
@@ -24,9 +24,9 @@ class Command(BaseCommand):
         parser.add_argument("--most", type=int, default=0, help="at most so many training lines of each kind")
 
     def handle(self, *args: Any, name: str, **options: Any) -> None:
-        found = examples.gather()
-        flags = approving.flag_all()
-        self.stdout.write(f"{found.proposed} new proposals, {found.merged} of them the same as others; flags: {flags or 'none'}")
+        found = sweeping.sweep()
+        told = f"{found.proposed} new proposals, {found.merged} of them the same as others"
+        self.stdout.write(f"{told}; flags: {found.flags or 'none'}")
         filters = Filters(tuple(options["locale"]), tuple(options["source"]), tuple(options["topic"]), options["most"])
         try:
             dataset = datasets.build(name, filters=filters)

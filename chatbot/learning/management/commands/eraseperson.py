@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from chatbot.errors import ChatbotError
@@ -32,4 +33,9 @@ class Command(BaseCommand):
         forgotten = erase_person(customer)
         self.stdout.write(f"erased: customer {customer_id}, {count} conversations, {forgotten.examples} training examples")
         if forgotten.versions:
-            self.stdout.write(f"trained on his words, train them anew: {', '.join(forgotten.versions)}")
+            self.stdout.write(f"have learnt from his words: {', '.join(forgotten.versions)}")
+            self.stdout.write(
+                "those that answer customers are trained anew tonight, the others under Releases > Training"
+                if settings.RETRAIN_AFTER_ERASURE
+                else "train them anew under Releases > Training"
+            )

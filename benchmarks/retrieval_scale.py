@@ -1,19 +1,17 @@
-"""How search behaves as a knowledge base grows: time, recall against exact search, memory, and publishing to answerable.
+"""How search behaves as a knowledge base grows: time, recall against exact search, and memory.
 
     make bench BENCHMARKS=benchmarks/retrieval_scale.py
     make bench BENCHMARKS=benchmarks/retrieval_scale.py ARGS="--phrasings 100000 --each 1"
 
 Vectors are made up: entries are points on a sphere in groups of alike ones, phrasings lie around them, in as many dimensions as
 the packaged embedder's; texts are made of a vocabulary in which few words are common and most are rare. Times are without the
-embedding of the question. --publish N also fills the database with N FAQs and measures from the publishing of one more to the
-search that finds it, embedding included.
+embedding of the question. From publishing to answering in a whole installation: benchmarks/publishing.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import time
@@ -130,91 +128,11 @@ def add_one(scorer: Scorer, made: Made) -> float:
     return time.monotonic() - started
 
 
-def measure_publishing(faqs: int) -> dict[str, Any]:
-    """From publishing one more FAQ to a search that finds it, in a database of `faqs` FAQs with five phrasings each."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "support_portal.settings")
-    import django
-
-    django.setup()
-    from django.core.management import call_command
-    from django.db import transaction
-    from django.utils import timezone
-
-    from chatbot.knowledge import retrieval
-    from chatbot.knowledge.authoring import create_faq, publish_faq
-    from chatbot.knowledge.content import FaqText
-    from chatbot.knowledge.embedding import default_embedder
-    from chatbot.knowledge.indexing import locked_state, refresh_index
-    from chatbot.knowledge.models import Faq, FaqStatus, Phrasing
-    from chatbot.knowledge.passages import text_hash
-
-    call_command("migrate", verbosity=0)
-    embedder = default_embedder()
-    made = make(faqs * 5, each=5, questions=1)
-    texts = [f"{text} n{row}" for row, text in enumerate(made.texts)]
-    rows = [
-        Faq(
-            key=f"made-{number}",
-            locale="en",
-            question=texts[5 * number],
-            phrasings=texts[5 * number + 1 : 5 * number + 5],
-            answer="Made up.",
-            status=FaqStatus.PUBLISHED,
-            published_at=timezone.now(),
-        )
-        for number in range(faqs)
-    ]
-    stored = Faq.objects.bulk_create(rows, batch_size=2000)
-    for start in range(0, faqs, 1000):
-        Phrasing.objects.bulk_create(
-            [
-                Phrasing(
-                    faq=stored[row // 5],
-                    text=texts[row],
-                    text_hash=text_hash(texts[row]),
-                    embedder=embedder.name,
-                    vector=made.vectors[row],
-                )
-                for row in range(5 * start, 5 * min(start + 1000, faqs))
-            ]
-        )
-    with transaction.atomic():
-        locked_state()
-    refresh_index(embedder=embedder, calibrate=False)
-    started = time.monotonic()
-    refresh_index(embedder=embedder)
-    calibrate_s = time.monotonic() - started
-    started = time.monotonic()
-    retrieval.search("warm up", locale="en")
-    first_load_s = time.monotonic() - started
-    steps = []
-    for number in range(3):
-        text = FaqText(
-            question=f"Do you repair electric unicycles of kind {number}?", answer="Yes.", phrasings=["unicycle repair"]
-        )
-        faq = create_faq(f"unicycle-{number}", locale="en", text=text, author=None)
-        started = time.monotonic()
-        publish_faq(faq.pk, author=None)
-        refresh_index(embedder=embedder, calibrate=False)
-        refreshed_s = time.monotonic() - started
-        found = retrieval.search(f"repair of an electric unicycle of kind {number}", locale="en")
-        assert any(match.key.startswith("unicycle-") for match in found.matches)
-        steps.append((refreshed_s, time.monotonic() - started))
-    return {
-        "faqs": faqs,
-        "publish_to_answerable_s": [round(total, 2) for _, total in steps],
-        "of_which_refresh_s": [round(refresh, 2) for refresh, _ in steps],
-        "first_load_s": round(first_load_s, 2),
-        "calibrate_s": round(calibrate_s, 2),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--phrasings", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--each", type=int, default=5, help="phrasings an entry")
     parser.add_argument("--questions", type=int, default=200)
-    parser.add_argument("--publish", type=int, help="also publish into a database of this many FAQs")
     options = parser.parse_args()
     columns = [
         "phrasings",
@@ -232,8 +150,6 @@ def main() -> None:
     for phrasings in options.phrasings:
         lines.append(measure(phrasings, each=options.each, questions=options.questions))
         print("".join(f"{lines[-1][column]:>23}" for column in columns), flush=True)
-    if options.publish:
-        lines.append(measure_publishing(options.publish))
     for line in lines:
         print(json.dumps(line))
 

@@ -1,4 +1,4 @@
-"""Characters a text from outside may hold. Knows nothing of Markdown, prompts or the database."""
+"""Characters a text from outside may hold, and those that no cell of a file may begin with. Knows nothing of Markdown."""
 
 from __future__ import annotations
 
@@ -12,12 +12,24 @@ _INVISIBLE = re.compile(
     "\ufeff\ufff9-\ufffb\ue000-\uf8ff\ud800-\udfff\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
 )
 _BETWEEN_WORDS = re.compile(r"\W+")
+# What starts a formula in spreadsheet programs, in half- and full-width spelling, also after blanks and what escaped it before.
+_FORMULA = re.compile(r"[\s']*[=+\-@\t\r\n＝＋－＠]")
 _LINE_ENDS = re.compile("\r\n?|[\u2028\u2029\x0b\x0c\x85]")
 
 
 def strip_invisible(text: str) -> str:
     """Drop what cannot be seen and could deceive; all line ends become newlines."""
     return _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text))
+
+
+def escaped_cell(text: str) -> str:
+    """The text, with an apostrophe before what a spreadsheet program would calculate."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unescaped_cell(text: str) -> str:
+    """Take away what escaped_cell has put there, and nothing else."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def bare(text: str) -> str:

@@ -1,7 +1,7 @@
 """Let the model draft FAQs from a document's passages. They become drafts for an editor; nothing goes live by itself.
 
-A draft is kept where each of its answer's sentences is proven by its passage, and no FAQ asks nearly the same already. The job
-gives way to customers: it asks the model for one passage at a time, and waits while answers are in its queue.
+A draft is kept where each of its answer's sentences is proven by its passage, and no FAQ asks nearly the same already. The model
+is asked for one passage at a time, and gives way to customers.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from uuid import uuid4
 
 import numpy as np
 from django.utils import timezone
-from django.utils.text import slugify
 
-from chatbot import runtime
+from chatbot.answering import giving_way
 from chatbot.answering.grounding import Checker
 from chatbot.answering.language import NAMES
 from chatbot.answering.prompting import neutralise
@@ -26,11 +25,11 @@ from chatbot.documents.models import Document, Passage, SuggestedFaq, Suggestion
 from chatbot.documents.orders import gives_orders
 from chatbot.documents.splitting import count_words
 from chatbot.engine.embedder import Embedder, Vectors
-from chatbot.engine.requests import ChatMessage, Engine, EngineBusy, EngineError, GenerationRequest
-from chatbot.errors import ChatbotError
+from chatbot.engine.requests import ChatMessage, Engine, GenerationRequest
+from chatbot.errors import ChatbotError, Unavailable
 from chatbot.knowledge import authoring
 from chatbot.knowledge.content import FaqText
-from chatbot.knowledge.models import Faq, FaqStatus
+from chatbot.knowledge.models import Faq
 from chatbot.telemetry import log_crash, log_event
 
 MAX_DRAFTS = 12
@@ -40,10 +39,9 @@ PAIRS_A_PASSAGE = 2
 # Cosine of two questions that are one. Not fitted, but set high: nothing new is lost, and an editor sees what is merely near.
 SAME_AT = 0.90
 MIN_ANSWER_WORDS = 4
-_MAX_KEY_CHARS = 60
+# How long each passage lets customers go first. The job is nobody's to watch; a busy hour must not end it.
+PATIENCE_S = 600.0
 _DEADLINE_S = 90.0
-_GIVE_WAY_S = 30.0
-_LOOK_S = 0.5
 _MAX_NEW_TOKENS = 260
 _PAIR = re.compile(
     r"^\W*Q(?:uestion)?\s*\d*\s*[:：]\s*(?P<q>.+?)\s*\n+\W*A(?:nswer)?\s*\d*\s*[:：]\s*(?P<a>.+?)(?=\n\W*Q(?:uestion)?\s*\d*\s*[:：]|\Z)",
@@ -86,26 +84,34 @@ def suggest_faqs(document_id: int, *, engine: Engine, embedder: Embedder) -> Non
     drafted = asked = 0
     try:
         for passage in passages:
-            if drafted >= MAX_DRAFTS or runtime.stopping.is_set():
+            if drafted >= MAX_DRAFTS:
                 break
             asked += 1
+            Document.objects.filter(pk=document_id).update(suggestion_claimed_at=timezone.now())
             for pair in proven(write_pairs(passage, engine=engine, locale=document.locale), passage):
                 vector = embedder.encode([pair.question])
                 if drafted < MAX_DRAFTS and not (known @ vector.T >= SAME_AT).any() and _keep(document, passage, pair):
                     known = np.vstack([known, vector])
                     drafted += 1
-    except EngineError as error:
-        give_up(document_id, note=f"The model could not be used ({error.code}). {drafted} drafts were kept.")
+    except Unavailable as error:
+        give_up(document_id, note=f"{error.message} {_counted(drafted)} kept.")
+        return
+    except giving_way.Cancelled:
+        give_up(document_id, note=f"The worker was stopped meanwhile. {_counted(drafted)} kept. Ask again.")
         return
     except Exception as error:
         log_crash(f"suggestions of document {document_id}", error)
-        give_up(document_id, note=f"Something of ours failed. {drafted} drafts were kept. Ask again.")
+        give_up(document_id, note=f"Something of ours failed. {_counted(drafted)} kept. Ask again.")
         return
-    note = f"{drafted} new draft{'' if drafted == 1 else 's'} from {asked} passage{'' if asked == 1 else 's'}."
+    note = f"{_counted(drafted)} from {asked} passage{'' if asked == 1 else 's'}."
     Document.objects.filter(pk=document_id).update(suggestion_status=SuggestionStatus.DONE, suggestion_note=note)
     log_event(
         "document.suggested", document=document_id, asked=asked, drafts=drafted, total_ms=(time.monotonic() - started) * 1000
     )
+
+
+def _counted(drafted: int) -> str:
+    return "1 new draft" if drafted == 1 else f"{drafted} new drafts"
 
 
 def give_up(document_id: int, *, note: str) -> None:
@@ -120,7 +126,7 @@ def spread(passages: Sequence[Passage], *, at_most: int) -> list[Passage]:
 
 
 def write_pairs(passage: Passage, *, engine: Engine, locale: str) -> list[Pair]:
-    """Ask the model once. Raises EngineError."""
+    """Ask the model once. Raises Unavailable, giving_way.Cancelled."""
     text = f"Passage ({neutralise(passage.heading)}):\n{neutralise(passage.text)}\n\nWrite in {NAMES.get(locale, 'English')}."
     shown, written_well = _EXAMPLES.get(locale.split("-")[0], _EXAMPLES[""])
     request = GenerationRequest(
@@ -134,26 +140,8 @@ def write_pairs(passage: Passage, *, engine: Engine, locale: str) -> list[Pair]:
         max_new_tokens=_MAX_NEW_TOKENS,
         deadline_s=_DEADLINE_S,
     )
-    written = _generate(request, engine=engine)
+    written = giving_way.write(request, engine=engine, cancelled=lambda: False, patience_s=PATIENCE_S).text
     return [Pair(_line(found["q"]), found["a"].strip()) for found in _PAIR.finditer(written)][:PAIRS_A_PASSAGE]
-
-
-def _generate(request: GenerationRequest, *, engine: Engine) -> str:
-    """Wait till no customer waits, but not for ever, and read the answer to its end."""
-    until = time.monotonic() + _GIVE_WAY_S
-    while engine.stats().waiting and time.monotonic() < until and not runtime.stopping.is_set():
-        time.sleep(_LOOK_S)
-    try:
-        handle = engine.submit(request)
-    except EngineBusy as busy:
-        time.sleep(min(busy.retry_after_s, _GIVE_WAY_S))
-        handle = engine.submit(request)
-    end_by = time.monotonic() + _DEADLINE_S + _GIVE_WAY_S
-    while (handle.next_piece(timeout_s=_LOOK_S)) is not None:
-        if runtime.stopping.is_set() or time.monotonic() > end_by:
-            handle.cancel()
-            return ""
-    return handle.output.text if handle.output.finish_reason in ("stop", "length") else ""
 
 
 def proven(pairs: Sequence[Pair], passage: Passage) -> Iterator[Pair]:
@@ -179,20 +167,12 @@ def _known_questions(locale: str, embedder: Embedder) -> Vectors:
     return embedder.encode(texts)
 
 
-def _free_key(question: str) -> str:
-    """A key that tells what the FAQ is about: it stands in links and files and never changes again."""
-    words = slugify(question, allow_unicode=True)[:_MAX_KEY_CHARS]
-    bare = words.rpartition("-")[0] if len(words) == _MAX_KEY_CHARS and "-" in words else words
-    taken = set(Faq.objects.filter(key__startswith=bare).values_list("key", flat=True))
-    return next(key for key in (bare or "suggested", *(f"{bare or 'suggested'}-{n}" for n in range(2, 1000))) if key not in taken)
-
-
 def _keep(document: Document, passage: Passage, pair: Pair) -> bool:
     """Store a draft; False where the knowledge room refuses it."""
     page = f", page {passage.page}" if passage.page else ""
     try:
         faq = authoring.create_faq(
-            _free_key(pair.question),
+            authoring.free_key(pair.question),
             locale=document.locale,
             text=FaqText(question=pair.question, answer=pair.answer, category="Suggested"),
             author=None,
@@ -200,6 +180,5 @@ def _keep(document: Document, passage: Passage, pair: Pair) -> bool:
         )
     except ChatbotError:
         return False
-    assert faq.status == FaqStatus.DRAFT
     SuggestedFaq.objects.create(document=document, passage=passage, faq=faq)
     return True

@@ -10,12 +10,14 @@ of their own: InvalidInput (`faq_second_person`). The system itself (no author) 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.text import slugify
 
 from chatbot.answering.language import same_language
 from chatbot.errors import Conflict, InvalidInput, NotFound
@@ -25,6 +27,7 @@ from chatbot.knowledge.models import Faq, FaqContent, FaqRevision, FaqStatus
 from chatbot.staffing import audit
 
 Author = AbstractBaseUser | None
+_MAX_PROPOSED_CHARS = 60
 _OWN_WORDS = "You wrote these words yourself, so somebody else must publish them. Ask for a review instead."
 
 
@@ -210,6 +213,16 @@ def confirm_translation(faq_id: int, *, expected_revision: int, author: Author) 
         faq.written_at = timezone.now()
         note = "compared with the original: still right"
         return _save(faq, author=author, note=note, action="faq.translation_confirmed")
+
+
+def free_key(question: str) -> str:
+    """A key that tells what the FAQ is about: it stands in links and files and never changes again."""
+    words = slugify(question, allow_unicode=True)[:_MAX_PROPOSED_CHARS]
+    bare = words.rpartition("-")[0] if len(words) == _MAX_PROPOSED_CHARS and "-" in words else words
+    bare = bare or "faq"
+    taken = set(Faq.objects.filter(key__startswith=bare).values_list("key", flat=True))
+    numbered = (f"{bare}-{number}" for number in itertools.count(2))
+    return next(key for key in itertools.chain([bare], numbered) if key not in taken)
 
 
 def second_person_needed(author: Author) -> bool:

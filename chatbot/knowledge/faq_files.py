@@ -9,11 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from chatbot.characters import escaped_cell, unescaped_cell
 from chatbot.documents.reading.blocks import ReadingFailed
 from chatbot.documents.reading.sandbox import sheet_as_csv
 from chatbot.errors import InvalidInput
@@ -27,8 +27,6 @@ REQUIRED = ("key", "locale", "question", "answer")
 COLUMNS = ("key", "locale", "category", "question", "phrasings", "answer")
 STATUS = "status"
 _TEXT_FIELDS = ("key", "locale", "category", "question", "answer", STATUS)
-_FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")
-_ESCAPED_FORMULA = re.compile(r"'+[=+\-@\t\r＝＋－＠]")
 _BOM = "\ufeff"
 
 
@@ -176,7 +174,7 @@ def _csv_row(line: int, cells: list[str], columns: list[str], *, strict: bool) -
     if len(cells) != len(columns):
         yield FileIssue(line, "", f"has {len(cells)} cells, the first line names {len(columns)} columns")
         return
-    found: dict[str, Any] = {column: _unescaped(cell) for column, cell in zip(columns, cells, strict=True)}
+    found: dict[str, Any] = {column: unescaped_cell(cell) for column, cell in zip(columns, cells, strict=True)}
     found["phrasings"] = found.get("phrasings", "").splitlines()
     yield from _record(line, found if strict else _known(found))
 
@@ -235,18 +233,10 @@ def write_records(records: Iterable[Record], *, format: Format, with_status: boo
 
 def _cells(record: Record, columns: Iterable[str]) -> list[str]:
     fields = {column: getattr(record, column) for column in columns} | {"phrasings": "\n".join(record.phrasings)}
-    return [_escaped(fields[column]) for column in columns]
+    return [escaped_cell(fields[column]) for column in columns]
 
 
 def _csv_line(cells: Iterable[str]) -> bytes:
     line = io.StringIO(newline="")
     csv.writer(line, lineterminator="\n").writerow(cells)
     return line.getvalue().encode()
-
-
-def _escaped(cell: str) -> str:
-    return f"'{cell}" if _FORMULA.match(cell) else cell
-
-
-def _unescaped(cell: str) -> str:
-    return cell[1:] if _ESCAPED_FORMULA.match(cell) else cell

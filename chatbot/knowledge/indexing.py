@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from chatbot.engine.embedder import Embedder
 from chatbot.engine.folder_embedder import EmbedderFolderError
+from chatbot.knowledge import learned
 from chatbot.knowledge.access import answering_faqs
 from chatbot.knowledge.confidence import Calibration
 from chatbot.knowledge.embedding import default_embedder, embedder_from
@@ -82,7 +83,8 @@ def refresh_index(*, embedder: Embedder, progress: Progress | None = None, calib
 
 def _wanted() -> _Wanted:
     faqs = answering_faqs().order_by("pk").values_list("pk", "question", "phrasings")
-    return {(pk, text_hash(text)): text for pk, question, phrasings in faqs.iterator(2000) for text in (question, *phrasings)}
+    own = {(pk, text_hash(text)): text for pk, question, phrasings in faqs.iterator(2000) for text in (question, *phrasings)}
+    return own | {(faq_id, text_hash(text)): text for faq_id, text in learned.of_live().values_list("faq_id", "text")}
 
 
 def _present(embedder: Embedder) -> set[tuple[int, str]]:
@@ -123,7 +125,9 @@ def _switch(embedder: Embedder, *, embedded: int) -> tuple[int, _Wanted, int]:
         state.calibration, state.fingerprint = None, ""
         state.embedder = embedder.name
         state.embedder_source = settings.EMBEDDER if embedder.name == default_embedder().name else ""
-    if embedded or removed or switched:
+    brought_by = learned.brought_by()
+    if embedded or removed or switched or state.learned_of != brought_by:
+        state.learned_of = brought_by
         _raise_version(state)
     return removed, wanted, state.version
 

@@ -152,6 +152,22 @@ class Phrasing(models.Model):
         return f"phrasing {self.pk} of {self.faq_id}"
 
 
+class LearnedPhrasing(models.Model):
+    """One more way to ask a FAQ, which a model version has learnt from reviewed examples (learned.py). Without personal data."""
+
+    version = models.ForeignKey("releases.ModelVersion", on_delete=models.CASCADE, related_name="learned_phrasings")
+    faq = models.ForeignKey(Faq, on_delete=models.CASCADE, related_name="learned_phrasings")
+    text = models.CharField(max_length=MAX_PHRASING_CHARS)
+    # The hash of the dataset's line that it stands in.
+    origin = models.CharField(max_length=64, db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["version", "faq", "text"], name="learned_phrasing_once")]
+
+    def __str__(self) -> str:
+        return f"learned phrasing {self.pk} of {self.faq_id}"
+
+
 class KnowledgeIndex(models.Model):
     """What serving processes search: one row. A higher `version` tells them to load the phrasings again."""
 
@@ -164,6 +180,8 @@ class KnowledgeIndex(models.Model):
     fingerprint = models.CharField(max_length=64, blank=True)
     calibration = models.JSONField(null=True, blank=True)
     refreshed_at = models.DateTimeField(null=True, blank=True)
+    # The model version whose learned phrasings are in the index; empty where the live one brings none.
+    learned_of = models.CharField(max_length=120, blank=True, default="")
 
     class Meta:
         constraints = [models.CheckConstraint(name="knowledge_index_is_one", condition=Q(singleton=True))]

@@ -7,13 +7,17 @@ from typing import Any
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
-from chatbot.knowledge import access, indexing
+from chatbot import runtime
+from chatbot.knowledge import access, indexing, learned
 from chatbot.knowledge.embedding import default_embedder
 from chatbot.knowledge.models import KnowledgeIndex
 from chatbot.telemetry import log_event
 
 # Several changes in a row are calibrated once; meanwhile the calibration of before serves.
 CALIBRATE_AFTER_S = 5
+_CALIBRATING_KEY = "knowledge:calibrating"
+# Longer than any calibration; a worker that was killed at it holds up the next one for so long.
+_CALIBRATING_S = 600
 
 
 @shared_task(name="knowledge.refresh_index", ignore_result=True)
@@ -24,7 +28,16 @@ def refresh_index() -> None:
 
 @shared_task(name="knowledge.calibrate_index", ignore_result=True)
 def calibrate_index() -> None:
-    indexing.calibrate_index(embedder=indexing.serving_embedder(KnowledgeIndex.objects.first()))
+    """Fit the confidence to what is published now. One at a time in all workers: a large base takes half a minute."""
+    if not runtime.valkey().set(_CALIBRATING_KEY, 1, nx=True, ex=_CALIBRATING_S):
+        return  # Whoever is at it looks again afterwards.
+    embedder = indexing.serving_embedder(KnowledgeIndex.objects.first())
+    try:
+        indexing.calibrate_index(embedder=embedder)
+    finally:
+        runtime.valkey().delete(_CALIBRATING_KEY)
+    if not indexing.is_calibrated(embedder=embedder):
+        _enqueue(calibrate_index, countdown=CALIBRATE_AFTER_S)
 
 
 @shared_task(name="knowledge.change_embedder", ignore_result=True)
@@ -44,9 +57,9 @@ def _refresh() -> None:
 
 @shared_task(name="knowledge.follow_validity", ignore_result=True)
 def follow_validity() -> None:
-    """Refresh the index when a FAQ has begun or ceased to be valid since it was last refreshed; else one tiny query."""
+    """Refresh the index when a FAQ has begun or ceased to be valid, or another version's phrasings count; else a few queries."""
     state = KnowledgeIndex.objects.first()
-    if access.validity_turned(since=state.refreshed_at if state else None):
+    if access.validity_turned(since=state.refreshed_at if state else None) or learned.turned():
         _refresh()
 
 

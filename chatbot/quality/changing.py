@@ -18,6 +18,7 @@ from django.db.models import QuerySet
 
 from chatbot import runtime
 from chatbot.answering.answers import Search
+from chatbot.answering.giving_way import let_customers_go_first
 from chatbot.answering.pipeline import LOOK_FROM
 from chatbot.company import Company
 from chatbot.documents.search import search_all
@@ -26,7 +27,7 @@ from chatbot.quality import scratch
 from chatbot.quality.items import Item, asked_in, items_of, put_outcome, row_of, store
 from chatbot.quality.models import QuestionResult, QuestionRun
 from chatbot.quality.outcomes import Outcome, change_between, outcome_of
-from chatbot.quality.several import in_order, let_customers_go_first
+from chatbot.quality.several import GIVE_WAY_S, in_order
 from chatbot.quality.stopping import Stop
 from chatbot.quality.thresholds import Thresholds, with_thresholds
 from chatbot.quality.trying import plan, try_patiently
@@ -119,7 +120,7 @@ def _written(row: QuestionResult, *, sides: Sequence[Side], engine: Engine, stop
     """Answer one question in full, live and with the change; a composed answer is judged anew by what it cites."""
     asked, outcomes = asked_in(row), []
     for side in sides:
-        let_customers_go_first(engine, should_stop=stop.now)
+        let_customers_go_first(engine, should_stop=stop.now, patience_s=GIVE_WAY_S)
         if asked is None or stop.now():
             return None
         tried = try_patiently(asked, search=side.search, engine=side.engine, company=side.company, should_stop=stop.now)

@@ -17,6 +17,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from chatbot import runtime
+from chatbot.answering.giving_way import let_customers_go_first
 from chatbot.answering.prompting import system_text
 from chatbot.documents.search import search_all
 from chatbot.engine.requests import Engine
@@ -26,7 +27,7 @@ from chatbot.quality import changing
 from chatbot.quality.items import Item, items_of, row_of, store
 from chatbot.quality.models import QuestionResult, QuestionRun
 from chatbot.quality.outcomes import outcome_of
-from chatbot.quality.several import in_order, let_customers_go_first
+from chatbot.quality.several import GIVE_WAY_S, in_order
 from chatbot.quality.stopping import Stop, beating
 from chatbot.quality.trying import try_patiently
 from chatbot.telemetry import log_crash, log_event
@@ -90,7 +91,7 @@ def _work(run: QuestionRun, *, engine: Engine, workers: int) -> None:
 def _answer_all(run: QuestionRun, *, engine: Engine, stop: Stop, workers: int) -> None:
 
     def answered(item: Item) -> QuestionResult | None:
-        let_customers_go_first(engine, should_stop=stop.now)
+        let_customers_go_first(engine, should_stop=stop.now, patience_s=GIVE_WAY_S)
         if stop.now():
             return None
         tried = try_patiently(item.asked, search=search_all, engine=engine, should_stop=stop.now)

@@ -8,12 +8,9 @@ from typing import Any
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
-from chatbot.learning import evaluating
-from chatbot.learning.models import Dataset
 from chatbot.learning.tasks import QUEUE as TRAINING
-from chatbot.quality import gathering, running, trials
-from chatbot.quality.regression import regressions
-from chatbot.releases.models import ModelVersion
+from chatbot.quality import gathering, running, trials, version_jobs
+from chatbot.releases import jobs
 from chatbot.telemetry import log_event
 
 
@@ -29,9 +26,11 @@ def run_questions(run_id: str) -> None:
 
 @shared_task(name="quality.resume_runs", ignore_result=True)
 def resume_runs() -> None:
-    """Hand over again what a worker has left behind. A run that somebody works on is not claimed twice."""
+    """Hand over again what a worker has left behind. What somebody works on is not claimed twice."""
     for run_id in running.orphans():
         enqueue_run(run_id)
+    for job_id in jobs.waiting():
+        enqueue_version_job(job_id)
 
 
 @shared_task(name="quality.gather_gaps", ignore_result=True)
@@ -39,11 +38,9 @@ def gather_gaps() -> None:
     gathering.gather()
 
 
-@shared_task(name="quality.compare_version", ignore_result=True)
-def compare_version(version_id: int, dataset_id: int) -> None:
-    """Hold a version against the live one. The test questions guard it, so it is this room's task and not learning's."""
-    version, dataset = ModelVersion.objects.get(pk=version_id), Dataset.objects.get(pk=dataset_id)
-    evaluating.evaluate(version, dataset, regression=list(regressions()))
+@shared_task(name="quality.work_on_version", ignore_result=True)
+def work_on_version(job_id: int) -> None:
+    version_jobs.execute(job_id)
 
 
 def enqueue_trial(token: str) -> bool:
@@ -59,8 +56,8 @@ def enqueue_gathering() -> bool:
     return _sent(gather_gaps, queue="general")
 
 
-def enqueue_comparison(version_id: int, dataset_id: int) -> bool:
-    return _sent(compare_version, version_id, dataset_id, queue=TRAINING)
+def enqueue_version_job(job_id: int) -> bool:
+    return _sent(work_on_version, job_id, queue=TRAINING)
 
 
 def _sent(task: Any, *arguments: str | int, queue: str) -> bool:

@@ -10,9 +10,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from chatbot.answering.grounding import renumber
-from chatbot.answering.language import detect
+from chatbot.answering.language import detect, same_language
 from chatbot.errors import ChatbotError, InvalidInput, NotFound
-from chatbot.knowledge.authoring import create_faq
+from chatbot.knowledge.authoring import create_faq, free_key
 from chatbot.quality import gaps as gap_list
 from chatbot.quality import trials
 from chatbot.quality.asked import Asked
@@ -139,8 +139,13 @@ def _proposal(request: HttpRequest) -> Trial | None:
 
 def _initial(view: GapView, proposed: Trial | None) -> dict[str, str]:
     language = detect(view.title, fallback=view.languages[0][0] if view.languages else "en")
-    others = [row.message.text for row in view.examples if row.message.text != view.title]
+    others = [
+        row.message.text
+        for row in view.examples
+        if row.message.text != view.title and same_language(detect(row.message.text, fallback=row.locale), language)
+    ]
     return {
+        "key": free_key(view.title),
         "locale": language,
         "question": " ".join(view.title.split())[:500],
         "phrasings": "\n".join(dict.fromkeys(" ".join(text.split())[:500] for text in others[:10])),

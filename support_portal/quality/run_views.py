@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db.models import Case, When
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -30,6 +31,9 @@ VERDICTS = {
     "wrong": "Wrong",
     "unjudged": "Nothing expected",
 }
+# What somebody has to do something about stands above what is right.
+_ORDER = ("wrong", "refused", "asked_back", "unjudged", "refused_right", "right")
+_WORST_FIRST = Case(*(When(verdict=verdict, then=place) for place, verdict in enumerate(_ORDER)), default=len(_ORDER))
 
 FAILURES = {
     "engine_busy": "The model had too much to do for customers. Go on later.",
@@ -136,7 +140,7 @@ def _suite(request: HttpRequest, found: QuestionRun) -> dict[str, Any]:
     differences = comparing.compare(found, earlier) if earlier else []
     show = request.GET.get("show", "")
     kinds = {one.after.pk: one for one in differences}
-    rows = found.results.select_related("question")
+    rows = found.results.select_related("question").order_by(_WORST_FIRST, "number")
     if show in VERDICTS:
         rows = rows.filter(verdict=show)
     elif show in QuestionResult.Change.values:

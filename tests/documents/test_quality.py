@@ -9,6 +9,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from chatbot.documents.background import TEXTS
@@ -30,7 +31,10 @@ def passages() -> list[Passage]:
 @pytest.fixture(scope="module")
 def index(passages: list[Passage]) -> PassageIndex:
     embedder = default_embedder()
-    vectors = [embedder.encode(windows(passage)) for passage in passages]
+    pieces = [windows(passage) for passage in passages]
+    vectors = np.split(
+        embedder.encode([text for each in pieces for text in each]), np.cumsum([len(each) for each in pieces])[:-1]
+    )
     texts = [f"{passage.heading}\n{passage.text}" for passage in passages]
     return PassageIndex(range(len(passages)), texts, vectors, embedder, background=embedder.encode(list(TEXTS)))
 

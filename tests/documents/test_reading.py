@@ -184,12 +184,12 @@ def test_pages_letters_time_and_memory_have_limits() -> None:
         "The PDF has 3 pages; at most 2 are read. Split it.",
     )
     assert _code(RETURNS.encode() * 10, limits=Limits(max_chars=100))[0] == "document_too_long"
-    slow = pdf_of([page_of(n, *[BATTERY] * 6) for n in range(1, 1500)])
+    slow = pdf_of([page_of(n, *[BATTERY] * 6) for n in range(1, 800)])
     assert _code(slow, limits=Limits(time_s=1, max_pages=5000)) == (
         "document_timeout",
         "Reading this file takes longer than 1 seconds. Split it.",
     )
-    code, _ = _code(b"<html>" + b"<p>word</p>" * 2_000_000, limits=Limits(memory_bytes=300 * 2**20, max_chars=10**9))
+    code, _ = _code(b"<html>" + b"<p>word</p>" * 1_000_000, limits=Limits(memory_bytes=300 * 2**20, max_chars=10**9))
     assert code in ("document_memory", "document_malformed")
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from chatbot import runtime
 from chatbot.documents import access, shelf, suggesting
 from chatbot.documents.models import Document
 from chatbot.engine.fake import ScriptedEngine
+from chatbot.engine.requests import EngineStats
 from chatbot.errors import Conflict
 from chatbot.knowledge import authoring
 from chatbot.knowledge.content import FaqText
@@ -63,15 +65,16 @@ def test_what_is_no_proven_pair_is_dropped(upload: Upload, words: WordEmbedder, 
     assert (document.suggestion_status, Faq.objects.count()) == ("done", 0)
 
 
-def test_an_engine_that_fails_is_told(upload: Upload, words: WordEmbedder) -> None:
-    document = upload()
-    shelf.ask_for_suggestions(document.pk)
-    engine = _engine()
-    engine.enqueue_busy()
-    engine.enqueue_busy()
-    suggesting.suggest_faqs(document.pk, engine=engine, embedder=words)
-    document.refresh_from_db()
-    assert document.suggestion_status == "failed" and "could not be used (engine_busy)" in document.suggestion_note
+def test_what_ends_the_job_early_is_told(upload: Upload, words: WordEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = _suggest(upload(), words, FRAMES, error="boom")
+    assert document.suggestion_status == "failed"
+    assert document.suggestion_note == "The model cannot write this now. Please try again later. 0 new drafts kept."
+    busy = EngineStats(waiting=3, running=8, slots=8, tokens_total=0, model_version="m")
+    monkeypatch.setattr(ScriptedEngine, "stats", lambda self: busy)
+    monkeypatch.setattr(suggesting, "PATIENCE_S", 0.0)
+    assert "busy with customers" in _suggest(document, words, FRAMES).suggestion_note
+    monkeypatch.setattr(runtime.stopping, "is_set", lambda: True)
+    assert "The worker was stopped meanwhile." in _suggest(document, words, FRAMES).suggestion_note
 
 
 def test_suggestions_are_asked_for_once_and_of_ready_documents(upload: Upload) -> None:

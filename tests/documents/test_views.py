@@ -146,6 +146,6 @@ def test_the_list_asks_few_questions(
     editor: Client, upload: Upload, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     for number in range(5):
-        upload(name=f"{number}.md")
+        upload(name=f"{number}.md", read=number == 0)
     with django_assert_max_num_queries(6):
         assert editor.get("/faqs/documents/?q=md").status_code == 200

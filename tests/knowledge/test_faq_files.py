@@ -113,7 +113,7 @@ def test_empty_rows_of_a_spreadsheet_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", ["=1+1", "+65 6000", "-5 %", "@home", "\ttab", "'=quoted", "''=twice", "＝wide", "'plain", "plain"]
+    "cell", ["=1+1", "+65 6000", "-5 %", "@home", "\ttab", " =blank", "'=quoted", "''=twice", "＝wide", "'plain", "plain"]
 )
 def test_no_cell_can_be_a_formula_and_all_come_back(cell: str) -> None:
     given = Record(line=0, key="a", locale="en", category="", question="Q?", phrasings=(), answer=cell)

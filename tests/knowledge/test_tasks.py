@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from chatbot import runtime
 from chatbot.knowledge import indexing, tasks
 from chatbot.knowledge.importing import import_faqs
 from chatbot.knowledge.models import KnowledgeIndex
@@ -30,6 +31,21 @@ def test_a_refresh_leaves_the_calibration_for_later_and_asks_once(enqueued: list
     tasks.calibrate_index()
     tasks.refresh_index()
     assert enqueued == ["knowledge.calibrate_index"]
+
+
+def test_one_calibration_at_a_time_and_again_where_knowledge_went_on(
+    enqueued: list[str], words: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks.refresh_index()
+    enqueued.clear()
+    runtime.valkey().set("knowledge:calibrating", 1)
+    tasks.calibrate_index()
+    assert not KnowledgeIndex.objects.get().fingerprint and enqueued == []
+    runtime.valkey().delete("knowledge:calibrating")
+    monkeypatch.setattr(indexing, "is_calibrated", lambda *, embedder: False)
+    tasks.calibrate_index()
+    assert KnowledgeIndex.objects.get().fingerprint and enqueued == ["knowledge.calibrate_index"]
+    assert not runtime.valkey().exists("knowledge:calibrating")
 
 
 def test_another_embedder_is_changed_to_in_a_task_of_its_own(

@@ -13,7 +13,6 @@ FileKind = Literal["pdf", "docx", "html", "markdown", "text"]
 BlockKind = Literal["heading", "paragraph", "item", "row"]
 
 MAX_HEADING_CHARS = 200
-_BLANKS = re.compile(r"[^\S\n]+")
 _HAS_DIGIT = re.compile(r"\d")
 
 
@@ -82,4 +81,4 @@ def _names_columns(row: Sequence[str]) -> bool:
 
 def clean(text: str) -> str:
     """One line, without what cannot be seen."""
-    return " ".join(_BLANKS.sub(" ", strip_invisible(text)).split())
+    return " ".join(strip_invisible(text).split())

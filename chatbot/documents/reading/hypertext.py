@@ -29,11 +29,13 @@ _HIDING = re.compile(
     re.I,
 )
 _HEADING = re.compile(r"h([1-6])\Z")
+_XML_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
+_BREAKS_MARKDOWN = re.compile(r"[\s()<>\[\]]")
 
 
 def read_html(text: str, *, kind: FileKind = "html") -> Reading:
     # A declaration of the encoding has been obeyed; lxml refuses one in a str.
-    text = re.sub(r"\A\s*<\?xml[^>]*\?>", "", text)
+    text = _XML_DECLARATION.sub("", text)
     parser = lxml_html.HTMLParser(remove_comments=True, remove_pis=True, no_network=True, huge_tree=False)
     try:
         root = lxml_html.document_fromstring(text, parser=parser)
@@ -115,13 +117,13 @@ def _visible_text(node: lxml_html.HtmlElement) -> str:
 
 def _link(node: lxml_html.HtmlElement) -> str:
     """A link to another site or an address keeps its target, as Markdown; one inside the site would lead nowhere."""
-    words = clean("".join(_visible_text(child) + (child.tail or "") for child in node).join([node.text or "", ""]))
+    words = clean((node.text or "") + "".join(_visible_text(child) + (child.tail or "") for child in node))
     href = (node.get("href") or "").strip()
     try:
         parts = urlsplit(href)
     except ValueError:
         return words
-    whole = parts.scheme in ("http", "https") and parts.netloc and not re.search(r"[\s()<>\[\]]", href)
+    whole = parts.scheme in ("http", "https") and parts.netloc and not _BREAKS_MARKDOWN.search(href)
     if not words or not whole or words == href or "[" in words or "]" in words:
         return words
     return f"[{words}]({href})"

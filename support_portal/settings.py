@@ -95,6 +95,8 @@ ANSWER_SECOND_LOOK = env_bool("ANSWER_SECOND_LOOK", ENGINE != "scripted")
 # ---- how the company works
 # Nobody publishes FAQ words that they wrote themselves.
 FAQ_SECOND_PAIR_OF_EYES = env_bool("FAQ_SECOND_PAIR_OF_EYES", False)
+# A version that answers customers is trained anew, the night after somebody whose words it has learnt from was erased.
+RETRAIN_AFTER_ERASURE = env_bool("RETRAIN_AFTER_ERASURE", True)
 
 # ---- limits
 MESSAGES_PER_MINUTE = env_int("MESSAGES_PER_MINUTE", 30, low=1, high=100_000)
@@ -313,6 +315,8 @@ CELERY_BEAT_SCHEDULE = {
     "report-drift": {"task": "insights.report_drift", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
     "gather-gaps": {"task": "quality.gather_gaps", "schedule": 24 * 3600.0, "options": {"expires": 3600}},
     "resume-training": {"task": "learning.resume_runs", "schedule": 30.0, "options": {"expires": 30, "queue": "training"}},
+    "sweep-at-night": {"task": "learning.sweep_at_night", "schedule": 3600.0, "options": {"expires": 3600}},
+    "retrain-at-night": {"task": "learning.retrain_at_night", "schedule": 3600.0, "options": {"expires": 3600}},
     "watch-canary": {"task": "learning.watch_canary", "schedule": 60.0, "options": {"expires": 60}},
     "answer-unseen": {"task": "learning.answer_unseen", "schedule": 5.0, "options": {"expires": 5, "queue": "generation"}},
     "resume-runs": {"task": "quality.resume_runs", "schedule": 60.0, "options": {"expires": 60}},

@@ -1,5 +1,6 @@
 """The embedded services of one data folder: locked, started, and known to whoever comes later."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -117,9 +118,14 @@ def given_secret(environment: Mapping[str, str], name: str) -> str:
 def remove_abandoned_scratch_folders() -> None:
     """Remove the folders of killed runs. Their servers died with them; a live run still holds its lock."""
     for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}*"):
-        if folder.stat().st_uid != os.geteuid() or not (folder / "lock").exists():
-            continue
-        lock = FolderLock(folder, purpose="cleaning")
-        if lock.take():
-            shutil.rmtree(folder, ignore_errors=True)
-            lock.release()
+        with contextlib.suppress(FileNotFoundError):  # its own run, or another one that begins now, removes it
+            _remove_abandoned(folder)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    if folder.stat().st_uid != os.geteuid() or not (folder / "lock").exists():
+        return
+    lock = FolderLock(folder, purpose="cleaning")
+    if lock.take():
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.release()

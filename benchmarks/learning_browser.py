@@ -111,11 +111,11 @@ class Loop:
 
     def approve(self) -> int:
         self.go("/releases/examples/")
-        self.page.get_by_role("button", name="Look for new ones").click()
+        self.page.get_by_role("button", name="Look for new ones").click(timeout=self.patience_ms)
         expect(self.page.get_by_text(re.compile(r"\d+ new proposals"))).to_be_visible(timeout=self.patience_ms)
         self.done("examples are gathered")
         self.page.get_by_label(re.compile(r"^All \d+ found$")).check()
-        self.page.get_by_role("button", name="Approve", exact=True).click()
+        self.page.get_by_role("button", name="Approve", exact=True).click(timeout=self.patience_ms)
         told = self.page.get_by_text(re.compile(r"^\d+ approved\."))
         expect(told).to_be_visible(timeout=self.patience_ms)
         count = int(told.inner_text().split()[0])
@@ -128,7 +128,7 @@ class Loop:
         self.page.locator("#id_name").fill(name)
         self.page.locator("input[name=sources][value=correction]").check()
         self.page.locator("#id_most").fill(str(most))
-        self.page.get_by_role("button", name="Build it").click()
+        self.page.get_by_role("button", name="Build it").click(timeout=self.patience_ms)
         expect(self.page.get_by_role("heading", name=name)).to_be_visible(timeout=self.patience_ms)
         self.done("a dataset is built")
 

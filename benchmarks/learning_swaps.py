@@ -35,12 +35,12 @@ NAMES = ("first", "second")
 TURNS = 3
 ZERO = {"failed answers": "failed", "answers without one version": "without_one_version", "answers of two versions": "mixed"}
 WAIT_S = 180.0
-# Messages with several questions are always composed by the model.
+# Two questions that are sure by themselves and one between them that is not: the model writes the answer.
 QUESTIONS = (
     SEVERAL_QUESTIONS,
-    "How do I return a bicycle? And when do I get my money back?",
-    "Which ways to pay are there? Can I pay by instalments? And do I get an invoice?",
-    "When is the store open? Is there a workshop? And how long does a repair take?",
+    "How long does delivery take? Is there a playground in your store? And how do I get an invoice?",
+    "How do I get an invoice? Is there a piano in your store? And how long does delivery take?",
+    "How long does delivery take? May my dog come into your café? And how do I get an invoice?",
 )
 _MARK = re.compile(r"\s*\[\d{1,2}\]")
 _BLANKS = re.compile(r"\s+")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.test import Client, TransactionTestCase
 from xdist.scheduler import LoadScopeScheduling
 
@@ -51,10 +51,16 @@ def _empty_tables(case: TransactionTestCase) -> None:
     """Delete the rows of the few tables that have any. Django truncates all eighty, a quarter of a second a test."""
     tables = set(connection.introspection.table_names()) - KEPT_TABLES
     has_rows = " UNION ALL ".join(f"SELECT '{table}' WHERE EXISTS (SELECT FROM {table})" for table in sorted(tables))
-    with transaction.atomic(), connection.cursor() as cursor:  # foreign keys are looked at when it ends
-        cursor.execute(has_rows)
-        for (table,) in cursor.fetchall():
-            cursor.execute(f"TRUNCATE {table}" if table == APPEND_ONLY_TABLE else f"DELETE FROM {table}")
+    for tries_left in reversed(range(5)):
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:  # foreign keys are looked at when it ends
+                cursor.execute(has_rows)
+                for (table,) in cursor.fetchall():
+                    cursor.execute(f"TRUNCATE {table}" if table == APPEND_ONLY_TABLE else f"DELETE FROM {table}")
+            return
+        except (IntegrityError, OperationalError):  # a socket's thread has just written its last row, or waits for ours
+            if not tries_left:
+                raise
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from chatbot.characters import strip_invisible
+import pytest
+
+from chatbot.characters import escaped_cell, strip_invisible, unescaped_cell
 
 
 def test_deceiving_characters_go_and_writing_stays() -> None:
@@ -11,3 +13,13 @@ def test_deceiving_characters_go_and_writing_stays() -> None:
 
 def test_all_line_ends_become_newlines() -> None:
     assert strip_invisible("a\r\nb\rc\u2028d") == "a\nb\nc\nd"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "  =1", "＝1", "\r=1"])
+def test_what_a_spreadsheet_would_calculate_is_made_harmless(text: str) -> None:
+    assert escaped_cell(text) == f"'{text}" and unescaped_cell(escaped_cell(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "Where is it?", "S$4.90", "1-2 days", "’=x", "5 - 3"])
+def test_plain_words_stay_as_they_are(text: str) -> None:
+    assert escaped_cell(text) == unescaped_cell(text) == text

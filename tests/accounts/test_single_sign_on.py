@@ -99,6 +99,7 @@ def _come_in(client: Client, issuer: Issuer, *, process: str = "", **claims: Any
 
 
 @pytest.mark.django_db
+@pytest.mark.filterwarnings("ignore:get_jwt_config:DeprecationWarning")  # the provider's own
 def test_the_way_through_a_real_provider(client: Client, settings: Any) -> None:
     """Discovery, PKCE, a code that is good once, and user claims, as the library on the other side understands the standard."""
     claims = {"preferred_username": "mia", "name": "Mia Lin", "email": "mia@shop.example", "groups": ["it"]}

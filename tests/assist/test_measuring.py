@@ -11,11 +11,11 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from chatbot import runtime
-from chatbot.answering.answers import Ranking
 from chatbot.assist import evaluating, measuring
 from chatbot.assist.classifiers import SENTIMENT_HELD_OUT
 from chatbot.engine.fake import ScriptedEngine
 from chatbot.knowledge.embedding import default_embedder
+from chatbot.knowledge.retrieval import Ranking
 from chatbot.quality.asked import Asked
 from tests.assist.test_drafting import RETURNS, ThreeMinds
 

@@ -8,7 +8,6 @@ import pytest
 
 from chatbot.insights.reports import Counts, Slice, Spread, TopicTrend
 from support_portal.insight_pages import charts, findings, words
-from support_portal.insight_pages.spreadsheets import harmless
 
 
 def test_columns_stand_on_each_other_and_inside_the_plot() -> None:
@@ -104,13 +103,3 @@ def test_findings_say_what_the_chart_shows_and_no_more() -> None:
     trends = [TopicTrend("Delivery", 60, 60, [], 0), TopicTrend("Returns", 40, 20, [], 0)]
     assert findings.topics(trends, total=100).endswith("; Returns grew most, with 100 % more than before")
     assert findings.satisfaction({"bot": [0, 0, 1, 0, 0], "person": [0] * 5}).startswith("Too few")
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "  =1", "＝1", "\r=1"])
-def test_what_a_spreadsheet_would_calculate_is_made_harmless(text: str) -> None:
-    assert harmless(text) == f"'{text}"
-
-
-@pytest.mark.parametrize("text", ["", "Where is it?", "S$4.90", "1-2 days", "’=x", "5 - 3"])
-def test_plain_words_stay_as_they_are(text: str) -> None:
-    assert harmless(text) == text

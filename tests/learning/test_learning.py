@@ -153,11 +153,12 @@ def test_one_person_cannot_dominate(gathered: None) -> None:
 
 
 def test_an_answer_that_holds_a_test_question_does_not_train(gathered: None) -> None:
-    approved = Example.objects.filter(source="faq", status="approved", asked__question__startswith="How long")
-    asked = next(example for example in approved if datasets.half_of(example.group) == "heldout")
-    cheat = next(example for example in approved if datasets.half_of(example.group) == "train")
+    lines = datasets.build("first").lines.filter(example__source="faq").select_related("example")
+    asked = lines.filter(half="heldout", example__asked__question__startswith="How long")[0].example
+    cheat = lines.filter(half="train")[0].example
+    assert asked is not None and cheat is not None
     Example.objects.filter(pk=cheat.pk).update(chosen=f"{cheat.chosen} {asked.asked['question'].upper()} Seven days [1].")
-    dataset = datasets.build("first")
+    dataset = datasets.build("second")
     assert dataset.manifest["left_out"]["answers_heldout"] == 1
     assert not dataset.lines.filter(example=cheat).exists() and dataset.lines.filter(example=asked).exists()
 

@@ -45,6 +45,7 @@ def expected(model: Any, tokenizer: Any, prompt: dict[str, Any]) -> float:
     return float(mean) * len(wanted)
 
 
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # between peft and transformers
 @pytest.mark.parametrize("adapted", [False, True], ids=["base", "adapter"])
 def test_the_loss_is_that_of_the_right_answers_words(adapted: bool, tiny_base: Path, tmp_path: Path) -> None:
     adapter = adapter_of(tiny_base, tmp_path / "adapter") if adapted else None

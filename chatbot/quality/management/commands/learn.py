@@ -146,6 +146,8 @@ class Command(BaseCommand):
         self.stdout.write(f"\n{evaluation.table['questions']} held-out questions{'':<22} before   after")
         for key, label in ROWS:
             self.stdout.write(f"  {label:<42} {100 * before[key]:6.1f}  {100 * after[key]:6.1f}")
+        if "loss" in before:
+            self.stdout.write(f"  {'loss of approved answers (nats a token)':<42} {before['loss']:6.3f}  {after['loss']:6.3f}")
         plain = verdict["plain"]
         self.stdout.write(f"  {'plain tasks':<42} {100 * plain['before']:6.1f}  {100 * plain['after']:6.1f}")
         for one in verdict["slices"]:

@@ -114,7 +114,7 @@ class Loop:
         self.page.get_by_role("button", name="Look for new ones").click(timeout=self.patience_ms)
         expect(self.page.get_by_text(re.compile(r"\d+ new proposals"))).to_be_visible(timeout=self.patience_ms)
         self.done("examples are gathered")
-        self.page.get_by_label(re.compile(r"^All \d+ found$")).check()
+        self.page.locator("input[name=everything]").check()
         self.page.get_by_role("button", name="Approve", exact=True).click(timeout=self.patience_ms)
         told = self.page.get_by_text(re.compile(r"^\d+ approved\."))
         expect(told).to_be_visible(timeout=self.patience_ms)

@@ -76,18 +76,19 @@ async def chat(stack: Stack, seen: Seen, *, number: int, until: asyncio.Event) -
 
 
 def swap(number: int) -> tuple[float, float]:
-    """Promote the second, or roll back to the first. Returns when it was done, and seconds until the worker had followed."""
+    """Promote the second, or roll back to the first. Returns when, and seconds until the worker had followed."""
     from chatbot.releases import stages
     from chatbot.releases.models import ModelVersion
 
+    # Taken before: a worker may follow before this process has its answer from the database.
+    asked_at, begun = time.time(), time.monotonic()
     version = stages.roll_back(reason="a benchmark") if number % 2 else stages.to_live("second", reason="a benchmark of swaps")
-    done_at, begun = time.time(), time.monotonic()
     while time.monotonic() - begun < 60:
         loaded_at = ModelVersion.objects.values_list("last_loaded_at", flat=True).get(pk=version.pk)
-        if loaded_at and loaded_at.timestamp() >= done_at:
-            return done_at, loaded_at.timestamp() - done_at
+        if loaded_at and loaded_at.timestamp() >= asked_at:
+            return asked_at, loaded_at.timestamp() - asked_at
         time.sleep(0.02)
-    return done_at, float("inf")
+    return asked_at, float("inf")
 
 
 def prepare(folder: Path, model: Path, *, strength: float) -> None:

@@ -46,8 +46,11 @@ class Work:
 
     @property
     def confidence(self) -> float:
-        if self.looked is not None:
-            return self.looked
+        return self.searched if self.looked is None else self.looked
+
+    @property
+    def searched(self) -> float:
+        """What the search alone was confident of."""
         return self.ranking.confidence if self.ranking and self.ranking.matches else 0.0
 
     @property

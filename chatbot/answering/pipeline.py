@@ -22,7 +22,7 @@ from chatbot.answering.second_look import MAX_LOOKS, just_said, looked_confidenc
 from chatbot.answering.understanding import asks_for_person
 from chatbot.answering.wording import phrase, speaks
 from chatbot.engine.requests import Engine, EngineError, FinishReason, GenerationOutput
-from chatbot.knowledge.confidence import CLARIFY_AT, DIRECT_AT
+from chatbot.knowledge.confidence import CLARIFY_AT, COMPOSE_AT, DIRECT_AT
 
 __all__ = ["Answer", "Citation", "Match", "Progress", "Question", "Ranking", "Search", "Turn", "Waiting", "answer"]
 
@@ -120,7 +120,8 @@ def _without_model(work: Work) -> Answer:
         return _end(work, text=phrase("clarify", language=work.language), choices=choices)
     work.decision = "handoff"
     # What the model has looked at and not taken may still be what was meant: it trips over misspelt words, the search does not.
-    close = work.sources if work.looked is not None and max(work.looked, work.confidence) >= CLARIFY_AT else ()
+    near = work.looked is not None and (work.looked >= CLARIFY_AT or work.searched >= COMPOSE_AT)
+    close = work.sources if near else ()
     return _know_nothing(work, among=close)
 
 

@@ -78,7 +78,8 @@ class Why:
 
 def explain(generation: Generation) -> Why:
     trace: dict[str, Any] = generation.trace
-    confidence = trace.get("confidence")
+    looks = trace.get("looks")  # who has read the FAQs knows better than the search, which only compared words
+    confidence = looks[0]["confidence"] if looks else trace.get("confidence")
     return Why(
         generation=generation,
         decision=_DECISIONS.get(generation.decision, generation.get_status_display()),

@@ -85,6 +85,8 @@ def test_what_the_model_denies_is_refused_and_what_is_close_is_offered(run: Run)
     assert set(found.choices) <= {DELIVERY.question, RETURNS.question}
     off_topic = looked(run, Judge({DELIVERY.question: 0.02, RETURNS.question: 0.02}), DELIVERY, RETURNS)
     assert (off_topic.decision, off_topic.choices) == ("handoff", ())
+    misspelt = looked(run, Judge({DELIVERY.question: 0.02, RETURNS.question: 0.02}), DELIVERY, RETURNS, confidence=FAIR)
+    assert misspelt.decision == "handoff" and DELIVERY.question in misspelt.choices, "the search was fairly sure"
 
 
 def test_a_confirmed_entry_in_another_language_is_translated_not_quoted(run: Run) -> None:

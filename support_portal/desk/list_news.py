@@ -50,9 +50,13 @@ class Listener:
         self.filters = addresses.parse_query(address.removeprefix("?"))
 
     @property
-    def is_due(self) -> bool:
-        """A browser that is slow to take the last news gathers the next ones."""
-        return bool(self.changed) and self.filters is not None and (self.sending is None or self.sending.done())
+    def waits(self) -> bool:
+        return bool(self.changed) and self.filters is not None
+
+    @property
+    def is_told(self) -> bool:
+        """Just now: a browser that is slow to take the last news gathers the next ones."""
+        return self.sending is not None and not self.sending.done()
 
 
 @dataclass(frozen=True)
@@ -91,9 +95,10 @@ class ListNews:
 
     async def _tell_all(self) -> None:
         await asyncio.sleep(FIRST_S)
-        while due := [one for one in self._listeners if one.is_due]:
+        while any(one.waits for one in self._listeners):
             began = time.monotonic()
-            await self._tell(due)
+            if due := [one for one in self._listeners if one.waits and not one.is_told]:
+                await self._tell(due)
             await asyncio.sleep(max(GATHER_S, time.monotonic() - began))
 
     async def _tell(self, due: Sequence[Listener]) -> None:

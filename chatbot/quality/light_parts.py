@@ -92,7 +92,7 @@ def in_words(figures: Mapping[str, Any]) -> str:
     if "before" not in figures:
         return "search and topics stay as they are: too few held-out questions with a FAQ to measure by"
     names = {"search": "search first right", "topics": "topics right", "test_questions": "test questions found first"}
-    told = [f"{name} {100 * figures['before'][key]:.1f} -> {100 * figures['after'][key]:.1f} %" for key, name in names.items()]
+    told = [f"{name} {100 * figures['before'][key]:.1f} → {100 * figures['after'][key]:.1f} %" for key, name in names.items()]
     verdict = "taken, and live with this version" if figures["taken"] else "not taken: something is worse"
     return f"{figures['phrasings']} customers' phrasings: {', '.join(told)}; {verdict}"
 

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 DEMO = Path(__file__).resolve().parent.parent / "support_portal" / "demo_company"
-SHARED = Path("/work/shared/data")
+# Beside the clone, as for the other benchmarks; a copy elsewhere needs the same names.
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 # Follow-ups that fit any shop; what no FAQ answers must be declined, and no answer may invent the figure asked for.
 FOLLOW_UPS = {
     "en": ("And how long does that take?", "And what does it cost?", "Can I do that online too?", "Until when is that possible?"),

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 DEMO = Path(__file__).resolve().parent.parent / "support_portal" / "demo_company"
-# Beside the clone, as for the other benchmarks; a copy elsewhere needs the same names.
+# Beside the clone; --shared names another place.
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 # Follow-ups that fit any shop; what no FAQ answers must be declined, and no answer may invent the figure asked for.
 FOLLOW_UPS = {

@@ -44,8 +44,10 @@ def claim(generation_id: int) -> Claim | None:
     free = Q(status=Status.PENDING) | Q(status=Status.RUNNING, lease_until__lt=Now())
     try:
         with transaction.atomic():
+            # The join stands in a subquery: what stands beside it is looked at again when another has just changed the row.
+            its_turn = Generation.objects.filter(~Exists(earlier), pk=generation_id).values("pk")
             taken = Generation.objects.filter(
-                free, ~Exists(earlier), pk=generation_id, attempts__lt=settings.REPLY_MAX_ATTEMPTS, taken_over=False
+                free, pk__in=its_turn, attempts__lt=settings.REPLY_MAX_ATTEMPTS, taken_over=False
             ).update(
                 status=Status.RUNNING,
                 fence=F("fence") + 1,

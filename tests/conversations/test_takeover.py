@@ -288,3 +288,35 @@ def at_once(*deeds: Callable[[], object]) -> list[str]:
     for thread in threads:
         thread.join()
     return outcomes
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_comes_in_the_moment_of_taking_over_does_not_begin_what_was_ended(alice: Customer, dana: User) -> None:
+    accepted = post(alice)
+    generation_id = generation_of(accepted).pk
+    claims: list[object] = []
+
+    def claim() -> None:
+        try:
+            claims.append(leases.claim(generation_id))
+        finally:
+            connection.close()
+
+    worker = threading.Thread(target=claim)
+    with transaction.atomic():
+        takeover.take(accepted.conversation.id, agent_id=dana.pk)
+        worker.start()
+        _until_somebody_waits()
+    worker.join()
+    assert claims == [None] and generation_of(accepted).status == "stopped"
+
+
+def _until_somebody_waits() -> None:
+    """For a row that this transaction has changed."""
+    for _ in range(500):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+            if cursor.fetchone()[0]:
+                return
+        threading.Event().wait(0.01)
+    raise AssertionError("nobody waits")

@@ -1,7 +1,7 @@
 """The whole loop of feedback as an administrator does it, in a real browser, on a live worker; how long does each step take?
 
-    python benchmarks/learning_browser.py --model FOLDER --tiny                       # random weights: 4 minutes on 2 cores
-    python benchmarks/learning_browser.py --model FOLDER --minutes 8 --shots shots    # the 0.5B model: 25 minutes
+    python benchmarks/learning_browser.py --model FOLDER --tiny                       # random weights: 6 minutes on 2 cores
+    python benchmarks/learning_browser.py --model FOLDER --minutes 8 --shots shots    # those weights
 
 A customer asks and says that the answer did not help; an administrator corrects it, has examples gathered, approves them, builds
 a dataset, trains, compares, promotes (over the gate, with a written reason, where it refuses), asks again and rolls back. The
@@ -95,8 +95,7 @@ class Loop:
     def complain(self) -> None:
         chat, reply = self.ask()
         reply.get_by_role("button", name="Bad answer").click()
-        with contextlib.suppress(Exception):
-            reply.get_by_role("button", name="Send feedback").click(timeout=3000)
+        reply.get_by_role("button", name="Send feedback").click()
         self.version_of(chat)
         self.done("a customer says: not helpful")
 

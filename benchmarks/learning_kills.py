@@ -1,7 +1,7 @@
 """Does a training run that is killed again and again end with the same weights as one that was left alone?
 
-    python benchmarks/learning_kills.py                   # a model of a few kilobytes, 20 kills: 6 minutes on 2 cores
-    python benchmarks/learning_kills.py --model FOLDER    # the 0.5B model: about 12 minutes
+    python benchmarks/learning_kills.py                   # a model of 0.1 MB, 20 kills: 6 minutes on 2 cores
+    python benchmarks/learning_kills.py --model FOLDER    # those weights
 
 Kills -9 come at random moments: of four one in the start-up, two up to three steps on, and one in the middle of a checkpoint's
 writing. Each time the same command is started again. Target: all bytes of the adapter equal.
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import random
 import signal
 import subprocess
@@ -26,12 +25,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from chatbot.training import checkpoints, manifest  # noqa: E402
+from chatbot.training import manifest  # noqa: E402
 from tests.training.conftest import tiny_model, write_dataset  # noqa: E402
+from tests.training.test_training import ENVIRONMENT, is_saving  # noqa: E402
 
 POLL_S = 0.002
 STATE_FILE = "state.json"
-ENVIRONMENT = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
 
 
 def command(options: argparse.Namespace, data: Path, out: Path) -> list[str]:
@@ -64,11 +63,6 @@ def adapter_sha256(out: Path) -> str:
     return hashlib.sha256((out / "adapter" / "adapter_model.safetensors").read_bytes()).hexdigest()
 
 
-def half_written(out: Path) -> bool:
-    """Whether a checkpoint is being written: it is there and not sealed."""
-    return any(not checkpoints.is_whole(folder) for folder in out.glob("checkpoint-*"))
-
-
 def strike(parts: list[str], out: Path, *, way: int, rng: random.Random, start_s: float, step_s: float) -> dict[str, Any] | None:
     """Start, and kill in the start-up (way 0), some steps on (1, 2) or in the next checkpoint's writing (3).
 
@@ -84,10 +78,10 @@ def strike(parts: list[str], out: Path, *, way: int, rng: random.Random, start_s
         gone_on_from = step if trains and gone_on_from < 0 else gone_on_from
         reached_at = reached_at or (now if trains and step >= gone_on_from + steps else 0.0)
         due = now - begun >= early_s if way == 0 else bool(reached_at) and now - reached_at >= late_s
-        if (trains and half_written(out)) if way == 3 else due:
+        if (trains and is_saving(out)) if way == 3 else due:
             process.send_signal(signal.SIGKILL)
             process.wait()
-            return {"at_s": round(now - begun, 1), "step": step if trains else None, "in_save": trains and half_written(out)}
+            return {"at_s": round(now - begun, 1), "step": step if trains else None, "in_save": trains and is_saving(out)}
         time.sleep(POLL_S)
     return None
 
@@ -132,7 +126,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, help="folder of base weights; without it a model of a few kilobytes")
+    parser.add_argument("--model", type=Path, help="folder of base weights; without it a model of 0.1 MB")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--steps", type=int, default=36)
     parser.add_argument("--threads", type=int, default=0)

@@ -29,7 +29,7 @@ RANK = 4
 
 
 def tiny_like(model: Path, folder: Path) -> Path:
-    """A model of the same kind with the same words and random weights, 20 MB small: it writes nonsense at once."""
+    """A model of the same kind with the same words and random weights, 40 MB small: it writes nonsense at once."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 

@@ -1,7 +1,7 @@
 """Promotion and rollback under streaming chats: does any answer fail, does any mix two versions, how soon is a version gone?
 
     python benchmarks/learning_swaps.py --model FOLDER --tiny    # random weights, nonsense at once: 8 minutes on 2 cores
-    python benchmarks/learning_swaps.py --model FOLDER           # the 0.5B model: 15 minutes
+    python benchmarks/learning_swaps.py --model FOLDER           # those weights
 
 The whole product as a user starts it, with a real worker; 16 customers ask all the time, three questions a conversation, while
 the live version goes back and forth between two random adapters. Afterwards each version answers the same prompts alone, and
@@ -15,7 +15,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import re
 import sys
 import tempfile
 import time
@@ -42,8 +41,6 @@ QUESTIONS = (
     "How do I get an invoice? Is there a piano in your store? And how long does delivery take?",
     "How long does delivery take? May my dog come into your café? And how do I get an invoice?",
 )
-_MARK = re.compile(r"\s*\[\d{1,2}\]")
-_BLANKS = re.compile(r"\s+")
 
 
 @dataclass
@@ -136,7 +133,9 @@ def last_begun(answers: list[dict[str, Any]], swaps: list[tuple[float, float]]) 
 
 
 def plain(text: str) -> str:
-    return _BLANKS.sub("", _MARK.sub("", text))
+    from chatbot.answering.grounding import renumber
+
+    return "".join(renumber(text, numbers={}).split())
 
 
 def sentences_of(row: dict[str, Any]) -> list[str]:

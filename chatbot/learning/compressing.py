@@ -9,7 +9,7 @@ from typing import Any
 
 from chatbot.errors import Conflict
 from chatbot.learning import evaluating
-from chatbot.learning.evaluating import Asked, Regression
+from chatbot.learning.evaluating import Comparison, Regression
 from chatbot.learning.gate import Verdict
 from chatbot.learning.models import Dataset
 from chatbot.releases import cards, merging, versions
@@ -40,24 +40,24 @@ def measure(
     Raises Conflict, InvalidInput, TrainingError, ModelRefused.
     """
     adapter, begun = adapter_of(merged), time.monotonic()
-    asked = evaluating.ask_both(adapter, merged, dataset, regression=regression, most=most, progress=progress)
+    compared = evaluating.ask_both(adapter, merged, dataset, regression=regression, most=most, progress=progress)
     progress("the clock: both in turn")
-    speed = merging.speed_ratio(adapter, merged, prompts=asked.prompts)
+    speed = merging.speed_ratio(adapter, merged, prompts=compared.prompts)
     questions = [line["id"] for line in evaluating.heldout(dataset, most=most)]
     compression = {
-        "same": _same(asked, questions),
+        "same": _same(compared, questions),
         "tokens_per_s_before": speed["before"],
         "tokens_per_s_after": speed["after"],
         "speed_ratio": speed["ratio"],
     }
-    asked = replace(asked, figures=asked.figures | {"compression": compression}, verdict=_verdict(asked.verdict))
-    stored = evaluating.store(merged, adapter, dataset, asked, seconds=time.monotonic() - begun)
+    compared = replace(compared, figures=compared.figures | {"compression": compression}, verdict=_verdict(compared.verdict))
+    stored = evaluating.store(merged, adapter, dataset, compared, seconds=time.monotonic() - begun)
     cards.describe(merged, versions.adapter_folder(merged))
     return stored
 
 
-def _same(asked: Asked, questions: Sequence[str]) -> float:
-    before, after = asked.answers
+def _same(compared: Comparison, questions: Sequence[str]) -> float:
+    before, after = compared.answers
     same: int = sum(before[one]["text"] == after[one]["text"] for one in questions)
     return round(same / max(1, len(questions)), 4)
 

@@ -70,8 +70,8 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a comparison gave. answers: both versions', to the regression questions and plain tasks too; figures: their table."""
+class Comparison:
+    """What it gave. answers: both versions', to the regression questions and plain tasks too; figures: their table."""
 
     prompts: Path
     answers: tuple[Answers, ...]
@@ -97,8 +97,8 @@ def evaluate(
     if live is None or live == version or live.root != version.root:
         raise Conflict("The version to compare with must be live on the same base weights.", code="adapter_wrong_base")
     begun = time.monotonic()
-    asked = ask_both(live, version, dataset, regression=regression, most=most, progress=progress)
-    return store(version, live, dataset, asked, seconds=time.monotonic() - begun)
+    compared = ask_both(live, version, dataset, regression=regression, most=most, progress=progress)
+    return store(version, live, dataset, compared, seconds=time.monotonic() - begun)
 
 
 def ask_both(
@@ -109,7 +109,7 @@ def ask_both(
     regression: Sequence[Regression],
     most: int = 0,
     progress: Callable[[str], None] = lambda _: None,
-) -> Asked:
+) -> Comparison:
     """Let two versions answer the same questions, and judge them alike. Raises InvalidInput, TrainingError."""
     lines = heldout(dataset, most=most)
     folder, prompts = _prompts(lines, regression)
@@ -121,7 +121,7 @@ def ask_both(
     measured = Measured(lines, *({line["id"]: _judged(a, line, company) for line in lines} for a in found))
     verdict = _verdict(measured, found, regression, trained_on=frozenset(after.trained_on))
     losses = [manifest.lines_so_far(_losses_file(folder, one)) for one in (before, after)]
-    return Asked(prompts, tuple(found), table(measured, found, losses=losses), verdict)
+    return Comparison(prompts, tuple(found), table(measured, found, losses=losses), verdict)
 
 
 def heldout(dataset: Dataset, *, most: int = 0) -> list[dict[str, Any]]:
@@ -140,10 +140,11 @@ def plain_tasks() -> tuple[dict[str, str], ...]:
 
 def answers_of(version: ModelVersion, prompts: Path, *, folder: Path) -> Answers:
     """Let a version answer a file of prompts in a process of its own; what it has answered already is read."""
-    out = folder / f"{version.name}.jsonl"
+    out, losses = folder / f"{version.name}.jsonl", _losses_file(folder, version)
+    losses.parent.mkdir(parents=True, exist_ok=True)
     parts = ["nice", "-n", str(NICENESS), sys.executable, "-m", "chatbot.training.evaluate"]
     parts += ["--model", version.root.folder, "--prompts", str(prompts), "--out", str(out)]
-    parts += ["--losses", str(_losses_file(folder, version))]
+    parts += ["--losses", str(losses)]
     if version.base_id is not None:
         parts += ["--adapter", str(versions.verify_files(version))]
     done = subprocess.run(parts, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=dict(os.environ))
@@ -211,7 +212,7 @@ def _prompts(lines: Sequence[Line], regression: Sequence[Regression]) -> tuple[P
     ]
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     folder = Path(settings.DATA_DIR) / FOLDER / hashlib.sha256(text.encode()).hexdigest()[:16]
-    (folder / "losses").mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "prompts.jsonl"
     path.write_text(text, encoding="utf-8")
     return folder, path
@@ -262,24 +263,24 @@ def _accepted(task: Mapping[str, str], answers: Answers) -> float:
     return float(bool(re.search(task["accept"], answers[task["id"]]["text"], re.I)))
 
 
-def store(version: ModelVersion, against: ModelVersion, dataset: Dataset, asked: Asked, *, seconds: float) -> Evaluation:
+def store(version: ModelVersion, against: ModelVersion, dataset: Dataset, compared: Comparison, *, seconds: float) -> Evaluation:
     with transaction.atomic():
         stored = Evaluation.objects.create(
             version=version,
             against=against,
             dataset=dataset.name,
             data_sha256=dataset.sha256,
-            table=asked.figures,
-            verdict=asked.verdict.as_json(),
-            passed=asked.verdict.passed,
+            table=compared.figures,
+            verdict=compared.verdict.as_json(),
+            passed=compared.verdict.passed,
             seconds=round(seconds, 1),
         )
     log_event(
         "evaluation.ended",
         version=version.name,
         against=against.name,
-        questions=asked.verdict.questions,
-        passed=int(asked.verdict.passed),
+        questions=compared.verdict.questions,
+        passed=int(compared.verdict.passed),
         total_ms=seconds * 1000,
     )
     return stored

@@ -64,8 +64,9 @@ def forget_person(customer_id: UUID, *, by_id: int | None = None) -> Forgotten:
     versions = versions_trained_on(customer_id)
     lines = DatasetLine.objects.filter(example__customer_id=customer_id)
     affected = list(Dataset.objects.filter(lines__in=lines).distinct())
-    transaction.on_commit(functools.partial(_take_out_of_comparisons, set(lines.values_list("sha256", flat=True))))
-    learned.forget(set(lines.values_list("sha256", flat=True)))
+    line_ids = set(lines.values_list("sha256", flat=True))
+    transaction.on_commit(functools.partial(_take_out_of_comparisons, line_ids))
+    learned.forget(line_ids)
     for dataset in affected:
         datasets.take_out(dataset, set(lines.filter(dataset=dataset).values_list("sha256", flat=True)))
     lines.delete()
@@ -78,8 +79,8 @@ def forget_person(customer_id: UUID, *, by_id: int | None = None) -> Forgotten:
 
 
 def _take_out_of_comparisons(line_ids: set[str]) -> None:
-    """What versions were asked in a comparison, and what they wrote, stands in files of its own."""
-    for path in (Path(settings.DATA_DIR) / evaluating.FOLDER).glob("*/*.jsonl"):
+    """What versions were asked in a comparison, what they wrote and how far off they were stands in files of its own."""
+    for path in (Path(settings.DATA_DIR) / evaluating.FOLDER).glob("*/**/*.jsonl"):
         lines = manifest.lines_so_far(path)
         kept = [line for line in lines if line.get("id") not in line_ids]
         if len(kept) < len(lines):

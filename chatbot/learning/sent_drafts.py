@@ -5,6 +5,7 @@ A draft keeps the FAQs that it was written from, not all that the search had fou
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 
 from chatbot import runtime
@@ -14,9 +15,9 @@ from chatbot.answering.language import detect
 from chatbot.answering.prompting import Turn
 from chatbot.answering.support import Statement, best_support, grams_of, letters_of, statements_of
 from chatbot.conversations.transcripts import HISTORY_MESSAGES
-from chatbot.knowledge.access import published_faqs
+from chatbot.errors import NotFound
+from chatbot.knowledge.access import access_published_faq
 from chatbot.knowledge.models import Faq
-from chatbot.knowledge.passages import best_locale
 from chatbot.learning import shaping
 from chatbot.learning.models import AgentDraft, Example
 from chatbot.learning.shaping import Asked, ShownPassage
@@ -84,12 +85,11 @@ def _asked(draft: AgentDraft, faqs: Sequence[Faq]) -> Asked:
 
 def _faqs(draft: AgentDraft) -> list[Faq]:
     """The FAQs it was written from, as they are published now; passages of documents train nothing."""
-    keys = [source["key"] for source in draft.sources]
-    variants: dict[str, dict[str, Faq]] = {}
-    for faq in published_faqs(keys):
-        variants.setdefault(faq.key, {})[faq.locale] = faq
-    language = _language(draft)
-    return [variants[key][best_locale(list(variants[key]), wanted=language)] for key in dict.fromkeys(keys) if key in variants]
+    found, language = [], _language(draft)
+    for key in dict.fromkeys(source["key"] for source in draft.sources):
+        with contextlib.suppress(NotFound):
+            found.append(access_published_faq(key, locale=language))
+    return found
 
 
 def _language(draft: AgentDraft) -> str:

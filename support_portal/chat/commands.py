@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ CLOSED_BAD_FRAMES = 4400
 Doors = Mapping[type[protocol.Frame], Callable[[Any], Awaitable[None]]]
 
 
-class Commands:
+class Commands(ABC):
     """Mix into a websocket consumer, before it. An expected error becomes an `error` frame and the socket stays open."""
 
     client_frames: TypeAdapter[Any]
@@ -25,13 +26,13 @@ class Commands:
     close: Callable[..., Awaitable[None]]
     bad_frames = 0
 
+    @abstractmethod
     def doors(self) -> Doors:
         """What obeys each kind of frame."""
-        raise NotImplementedError
 
+    @abstractmethod
     def throttle(self, command: protocol.Frame) -> None:
         """Raise TooFast for a browser that sends too much."""
-        raise NotImplementedError
 
     def error_frame(self, error: ChatbotError, command: protocol.Frame | None) -> protocol.Error:
         return protocol.Error(code=error.code, message=error.message, field=error.field, retry_after_s=error.retry_after_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.cache import cache
 from django.test import Client
 
 from chatbot.assist.evaluating import of_related
@@ -31,6 +32,8 @@ def test_content_first_then_what_others_read_next(words: WordEmbedder, alice: Cu
     assert told_together(here.pk) == []  # one conversation says nothing
     _told(alice, last.key, "returns")
     assert told_together(here.pk) == [last.pk]
+    assert [faq.key for faq in related(here, limit=20)] == by_content  # counted once in ten minutes
+    cache.clear()
     assert [faq.key for faq in related(here)][0] == last.key
     page = client.get("/help/returns/").content.decode()
     assert f'href="/help/{last.key}/"' in page and page.count("help-related") == 1

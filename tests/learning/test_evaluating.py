@@ -49,6 +49,7 @@ def written(monkeypatch: pytest.MonkeyPatch, dataset: Dataset, *, live: str, can
                 text = PLAIN_RIGHT[name]
             found[name] = {"id": name, "text": text, "tokens": 5, "ms": 10}
         losses = folder / "losses" / f"{version.name}.jsonl"
+        losses.parent.mkdir(exist_ok=True)
         each = 2.0 if how == "right" else 5.0
         losses.write_text(
             "".join(json.dumps({"id": name, "loss": each * n, "tokens": n}) + "\n" for n, name in enumerate(wanted, 3))

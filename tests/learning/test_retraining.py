@@ -124,13 +124,13 @@ def test_comparisons_forget_the_question_too(
     dataset: Dataset, alice: Customer, data_dir: Path, django_capture_on_commit_callbacks: Any
 ) -> None:
     folder = data_dir / evaluating.FOLDER / "0123"
-    folder.mkdir(parents=True)
+    (folder / "losses").mkdir(parents=True)
     ids = [line["id"] for line in evaluating.heldout(dataset)]
-    for name in ("prompts", "tuned"):
+    for name in ("prompts", "tuned", "losses/tuned"):
         manifest.write_lines(folder / f"{name}.jsonl", [{"id": one} for one in ids])
     with django_capture_on_commit_callbacks(execute=True):
         forgetting.forget_person(alice.pk)
     left = [line["id"] for line in evaluating.heldout(dataset)]
     assert len(left) == len(ids) - 1
-    for name in ("prompts", "tuned"):
+    for name in ("prompts", "tuned", "losses/tuned"):
         assert [line["id"] for line in manifest.lines_so_far(folder / f"{name}.jsonl")] == left

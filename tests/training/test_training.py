@@ -86,7 +86,7 @@ def test_killed_at_random_a_run_ends_with_the_same_weights(tiny_base: Path, less
 
 
 def is_saving(out: Path) -> bool:
-    """Whether a checkpoint is being written: the second kill strikes in the middle of it."""
+    """Whether a checkpoint is being written: it is there and not sealed."""
     return any(not checkpoints.is_whole(folder) for folder in out.glob("checkpoint-*"))
 
 

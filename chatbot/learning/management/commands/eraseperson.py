@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
-from chatbot.errors import ChatbotError
-from chatbot.learning.persons import access_customer, erase_person
+from chatbot.conversations.models import Customer
+from chatbot.learning.management.customer_command import CustomerCommand
+from chatbot.learning.persons import erase_person
 
 
-class Command(BaseCommand):
-    help = "Erase a customer with all conversations, ratings and training examples. ID: his, or of one of his conversations."
+class Command(CustomerCommand):
+    help = "Erase a customer with all conversations, ratings and training examples."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("id", type=uuid.UUID)
+        super().add_arguments(parser)
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            customer = access_customer(options["id"])
-        except ChatbotError as error:
-            raise CommandError(str(error)) from error
+    def handle_customer(self, customer: Customer, **options: Any) -> None:
         count, customer_id = customer.conversations.count(), customer.pk
         if (
             not options["yes"]

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import json
-import uuid
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from chatbot.conversations.models import Customer
+from chatbot.learning.management.customer_command import CustomerCommand
+from chatbot.learning.persons import everything_of
 
-from chatbot.errors import ChatbotError
-from chatbot.learning.persons import access_customer, everything_of
 
+class Command(CustomerCommand):
+    help = "Write everything held of a customer, one JSON line a thing."
 
-class Command(BaseCommand):
-    help = "Write everything held of a customer, one JSON line a thing. ID: of the customer or of one of his conversations."
-
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("id", type=uuid.UUID)
-
-    def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            customer = access_customer(options["id"])
-        except ChatbotError as error:
-            raise CommandError(str(error)) from error
+    def handle_customer(self, customer: Customer, **options: Any) -> None:
         for row in everything_of(customer):
             self.stdout.write(json.dumps(row, ensure_ascii=False))

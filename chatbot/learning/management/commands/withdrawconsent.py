@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-
-from chatbot.errors import ChatbotError
+from chatbot.conversations.models import Customer
 from chatbot.learning.approving import withdraw_consent
-from chatbot.learning.persons import access_customer
+from chatbot.learning.management.customer_command import CustomerCommand
 
 
-class Command(BaseCommand):
-    help = "Keep a customer's words out of every new dataset. ID: of the customer or of one of his conversations."
+class Command(CustomerCommand):
+    help = "Keep a customer's words out of every new dataset."
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("id", type=uuid.UUID)
-
-    def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            customer = access_customer(options["id"])
-        except ChatbotError as error:
-            raise CommandError(str(error)) from error
+    def handle_customer(self, customer: Customer, **options: Any) -> None:
         self.stdout.write(f"{withdraw_consent(customer.pk)} examples will enter no new dataset")

@@ -111,7 +111,12 @@ class Loop:
     def approve(self) -> int:
         self.go("/releases/examples/")
         self.page.get_by_role("button", name="Look for new ones").click(timeout=self.patience_ms)
-        expect(self.page.get_by_text(re.compile(r"\d+ new proposals"))).to_be_visible(timeout=self.patience_ms)
+        gathered = self.page.get_by_text(re.compile(r"Last gathered .* by .*: \d+ new"))
+        until = time.monotonic() + self.patience_ms / 1000
+        while not gathered.is_visible() and time.monotonic() < until:
+            time.sleep(1)
+            self.page.reload()
+        expect(gathered).to_be_visible()
         self.done("examples are gathered")
         self.page.locator("input[name=everything]").check()
         self.page.get_by_role("button", name="Approve", exact=True).click(timeout=self.patience_ms)

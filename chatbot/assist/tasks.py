@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 import redis
 from celery import shared_task
-from kombu.exceptions import OperationalError
 
 from chatbot import runtime
 from chatbot.answering import giving_way
@@ -21,6 +19,7 @@ from chatbot.errors import ChatbotError, Unavailable
 from chatbot.knowledge.indexing import serving_embedder
 from chatbot.knowledge.models import KnowledgeIndex
 from chatbot.learning import worth_a_look
+from chatbot.tasks import send
 from chatbot.telemetry import log_crash
 
 NO_MODEL = "No model is running now, so nothing can be written. Everything else works."
@@ -92,7 +91,7 @@ def catch_up() -> None:
         noting.take_notes()
         kept_drafts.settle()
         if noting.notes_to_write().exists() and runtime.workers():
-            _send_quietly(write_notes)
+            send(write_notes, queue="generation", expires=60)
     finally:
         runtime.valkey().delete("assist:catching_up")
 
@@ -196,13 +195,5 @@ def _embedder() -> Embedder:
 
 
 def _send(task: object, token: str, *, queue: str) -> None:
-    try:
-        task.apply_async((token,), queue=queue, expires=jobs.LIVES_S)  # type: ignore[attr-defined]
-    except OperationalError as error:
-        raise Unavailable(_FAILED) from error
-
-
-def _send_quietly(task: object) -> None:
-    """For work that comes round again by itself."""
-    with contextlib.suppress(OperationalError):
-        task.apply_async(queue="generation", expires=60)  # type: ignore[attr-defined]
+    if not send(task, token, queue=queue, expires=jobs.LIVES_S):
+        raise Unavailable(_FAILED)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from celery import Task, shared_task
-from kombu.exceptions import OperationalError
+from celery import shared_task
 
 from chatbot import runtime
 from chatbot.documents import processing, suggesting
 from chatbot.knowledge.embedding import default_embedder
-from chatbot.telemetry import log_event
+from chatbot.tasks import send
 
 
 @shared_task(name="documents.read", ignore_result=True)
@@ -29,22 +28,13 @@ def suggest_faqs(document_id: int) -> None:
 
 def enqueue_reading(document_id: int, revision: int) -> None:
     """When the broker is down, the regular catching up finds the upload still waiting."""
-    _send(read_document, document_id, revision, queue="general")
+    send(read_document, document_id, revision, queue="general")
 
 
 def enqueue_refresh() -> None:
-    _send(catch_up, queue="general")
+    send(catch_up, queue="general")
 
 
 def enqueue_suggesting(document_id: int) -> None:
-    if not _send(suggest_faqs, document_id, queue="generation"):
+    if not send(suggest_faqs, document_id, queue="generation"):
         suggesting.give_up(document_id, note="The workers cannot be reached. Ask again in a minute.")
-
-
-def _send(task: Task, *arguments: int, queue: str) -> bool:
-    try:
-        task.apply_async(arguments, queue=queue)
-    except OperationalError as error:
-        log_event("document.enqueue_failed", error=type(error).__name__)
-        return False
-    return True

@@ -60,7 +60,7 @@ def related(faq: Faq, *, limit: int = RELATED) -> list[Faq]:
 
     Up to KEPT_S old, but nothing that has ceased to answer since.
     """
-    order: list[int] = cache.get_or_set(f"related:{faq.pk}", lambda: ranked(faq), KEPT_S)
+    order = cache.get_or_set(f"related:{faq.pk}", lambda: ranked(faq), KEPT_S) or []
     found = answering_faqs().in_bulk(order)
     return [found[faq_id] for faq_id in order if faq_id in found][:limit]
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from celery import shared_task
-from kombu.exceptions import OperationalError
 
 from chatbot import runtime
 from chatbot.knowledge import access, indexing, learned
 from chatbot.knowledge.embedding import default_embedder
 from chatbot.knowledge.models import KnowledgeIndex
-from chatbot.telemetry import log_event
+from chatbot.tasks import send
 
 # Several changes in a row are calibrated once; meanwhile the calibration of before serves.
 CALIBRATE_AFTER_S = 5
@@ -37,7 +34,7 @@ def calibrate_index() -> None:
     finally:
         runtime.valkey().delete(_CALIBRATING_KEY)
     if not indexing.is_calibrated(embedder=embedder):
-        _enqueue(calibrate_index, countdown=CALIBRATE_AFTER_S)
+        send(calibrate_index, queue="general", countdown=CALIBRATE_AFTER_S)
 
 
 @shared_task(name="knowledge.change_embedder", ignore_result=True)
@@ -50,9 +47,9 @@ def _refresh() -> None:
     embedder = indexing.serving_embedder(KnowledgeIndex.objects.first())
     indexing.refresh_index(embedder=embedder, calibrate=False)
     if not indexing.is_calibrated(embedder=embedder):
-        _enqueue(calibrate_index, countdown=CALIBRATE_AFTER_S)
+        send(calibrate_index, queue="general", countdown=CALIBRATE_AFTER_S)
     if embedder.name != default_embedder().name:
-        _enqueue(change_embedder)
+        send(change_embedder, queue="general")
 
 
 @shared_task(name="knowledge.follow_validity", ignore_result=True)
@@ -65,11 +62,4 @@ def follow_validity() -> None:
 
 def enqueue_refresh() -> None:
     """Ask the general worker to bring the index up to date. When the broker is down, the regular refresh catches up."""
-    _enqueue(refresh_index)
-
-
-def _enqueue(task: Any, *, countdown: float | None = None) -> None:
-    try:
-        task.apply_async(queue="general", countdown=countdown)
-    except OperationalError as error:
-        log_event("knowledge.enqueue_failed", error=type(error).__name__)
+    send(refresh_index, queue="general")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from celery import shared_task
-from kombu.exceptions import OperationalError
 
 from chatbot.learning import canary, retraining, runs, shadowing, sweeping
-from chatbot.telemetry import log_event
+from chatbot.tasks import send
 
 QUEUE = "training"
 
@@ -35,6 +34,11 @@ def answer_unseen() -> None:
         shadowing.answer_unseen(generation_id)
 
 
+@shared_task(name="learning.sweep", ignore_result=True)
+def sweep(by_id: int) -> None:
+    sweeping.sweep(by_id=by_id)
+
+
 @shared_task(name="learning.sweep_at_night", ignore_result=True)
 def sweep_at_night() -> None:
     sweeping.sweep_at_night()
@@ -48,7 +52,8 @@ def retrain_at_night() -> None:
 
 def enqueue_run(run_id: int) -> None:
     """When the broker is down, resume_runs hands it over later."""
-    try:
-        train.apply_async((run_id,), queue=QUEUE)
-    except OperationalError as error:
-        log_event("training.enqueue_failed", error=type(error).__name__)
+    send(train, run_id, queue=QUEUE)
+
+
+def enqueue_sweep(*, by_id: int) -> bool:
+    return send(sweep, by_id, queue="general")

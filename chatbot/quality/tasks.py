@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from celery import shared_task
-from kombu.exceptions import OperationalError
 
 from chatbot.learning.tasks import QUEUE as TRAINING
 from chatbot.quality import gathering, running, trials, version_jobs
 from chatbot.releases import jobs
-from chatbot.telemetry import log_event
+from chatbot.tasks import send
 
 
 @shared_task(name="quality.try_question", ignore_result=True)
@@ -44,26 +42,17 @@ def work_on_version(job_id: int) -> None:
 
 
 def enqueue_trial(token: str) -> bool:
-    return _sent(try_question, token, queue="generation")
+    return send(try_question, token, queue="generation")
 
 
 def enqueue_run(run_id: uuid.UUID) -> None:
     """When the broker is down, resume_runs hands it over later."""
-    _sent(run_questions, str(run_id), queue="generation")
+    send(run_questions, str(run_id), queue="generation")
 
 
 def enqueue_gathering() -> bool:
-    return _sent(gather_gaps, queue="general")
+    return send(gather_gaps, queue="general")
 
 
 def enqueue_version_job(job_id: int) -> bool:
-    return _sent(work_on_version, job_id, queue=TRAINING)
-
-
-def _sent(task: Any, *arguments: str | int, queue: str) -> bool:
-    try:
-        task.apply_async(arguments, queue=queue)
-    except OperationalError as error:
-        log_event("quality.enqueue_failed", error=type(error).__name__)
-        return False
-    return True
+    return send(work_on_version, job_id, queue=TRAINING)

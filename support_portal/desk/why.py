@@ -13,7 +13,7 @@ from chatbot.conversations.models import Generation
 
 _DECISIONS = {
     "direct": "Quoted a published answer",
-    "compose": "Composed from FAQs by the model",
+    "compose": "Composed by the model from what was found",
     "clarify": "Asked back which question is meant",
     "handoff": "Offered a person",
 }
@@ -26,23 +26,23 @@ _REASONS = {
     "several_questions": "The message holds several questions that different FAQs answer.",
     "follow_up": "The message goes on from what was said before, so no FAQ fits it word for word.",
     "other_language": "The best FAQ is written in another language than the customer's.",
-    "model_declined": "The model found no answer in the FAQs it was given.",
+    "model_declined": "The model found no answer in the passages it was given.",
     "looked_sure": "The search was unsure; the model read the closest FAQs and is sure that this one answers.",
     "looked_likely": "The search was unsure; the model read the closest FAQs and takes these for likely.",
     "looked_unlikely": "The search was unsure; the model read the closest FAQs and takes none of them for an answer.",
 }
 _FALLBACKS = {
-    "model_declined": "The model found no answer in the FAQs it was given.",
-    "withheld": "What the model wrote could not be verified, so the FAQ's own text was shown instead.",
-    "failed": "The model failed, so the FAQ's own text was shown instead.",
+    "model_declined": "The model found no answer in the passages it was given.",
+    "withheld": "What the model wrote could not be verified, so the source's own text was shown instead.",
+    "failed": "The model failed, so the source's own text was shown instead.",
     "engine_busy": "The model was full and took no more work, so the answer came without it.",
-    "queue_long": "The model's queue was long, so the FAQ's own text was shown instead of a later answer.",
+    "queue_long": "The model's queue was long, so the source's own text was shown instead of a later answer.",
 }
 _FAULTS = {
     "image": "contains an image or a page element",
     "no_answer": "says that there is no answer",
     "instructions": "repeats the bot's instructions",
-    "off_topic": "is not about the FAQs it was given",
+    "off_topic": "is not about the passages it was given",
 }
 
 

@@ -16,6 +16,7 @@ from chatbot.errors import ChatbotError, NotFound
 from chatbot.learning import approving, reading, sweeping
 from chatbot.learning.models import Example
 from chatbot.learning.reading import Sought
+from chatbot.learning.tasks import enqueue_sweep
 from support_portal.accounts.models import User
 from support_portal.accounts.roles import requires
 from support_portal.release_desk import words
@@ -53,11 +54,11 @@ def examples(request: HttpRequest) -> HttpResponse:
 @requires("manage_releases")
 @require_POST
 def gather(request: HttpRequest) -> HttpResponse:
-    """Sweep up what is new and look at everything for what is strange."""
-    found = sweeping.sweep(by_id=cast(User, request.user).pk)
-    merged = f", {found.merged} the same as others" if found.merged else ""
-    marks = ", ".join(f"{words.FLAG_NAMES.get(name, name)} {count}" for name, count in sorted(found.flags.items()))
-    messages.success(request, f"{found.proposed} new proposals{merged}. Flags now: {marks or 'none'}.")
+    """Have what is new swept up, and everything looked at for what is strange; a month of feedback takes a minute."""
+    if enqueue_sweep(by_id=cast(User, request.user).pk):
+        messages.success(request, "Looking now, for up to a minute. Load this page again to see what was found.")
+    else:
+        messages.error(request, "The workers cannot be reached, so nothing was looked for. Try again in a minute.")
     return redirect("releases:examples")
 
 

@@ -27,7 +27,7 @@ def sent(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> list
     found: list[object] = []
     settings.DATA_DIR = tmp_path
     monkeypatch.setattr(tasks, "_embedder", WordEmbedder)
-    monkeypatch.setattr(tasks, "_send_quietly", found.append)
+    monkeypatch.setattr(tasks, "send", lambda task, **where: found.append(task))
     monkeypatch.setattr(runtime, "workers", lambda: ["one"])
     return found
 

@@ -53,7 +53,7 @@ def upload(db: None, monkeypatch: pytest.MonkeyPatch, words: WordEmbedder) -> Up
     """Upload a file and read it at once, as the worker would. read=False: the worker has not come yet."""
     monkeypatch.setattr(search, "default_embedder", lambda: words)
     monkeypatch.setattr(search, "_held", None)
-    monkeypatch.setattr(tasks, "_send", lambda *args, **kwargs: True)
+    monkeypatch.setattr(tasks, "send", lambda *args, **kwargs: True)
 
     def upload_it(text: str | bytes = WARRANTY, *, name: str = "warranty.md", read: bool = True) -> Document:
         content = text.encode() if isinstance(text, str) else text

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 def enqueued(db: None, words: WordEmbedder, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A shop that is not indexed yet; the names of what is enqueued."""
     names: list[str] = []
-    monkeypatch.setattr(tasks, "_enqueue", lambda task, *, countdown=None: names.append(task.name))
+    monkeypatch.setattr(tasks, "send", lambda task, **where: names.append(task.name))
     monkeypatch.setattr(tasks, "default_embedder", lambda: words)
     monkeypatch.setattr(indexing, "default_embedder", lambda: words)
     import_faqs("\n".join(json.dumps(faq) for faq in SHOP).encode(), format="jsonl", author=None, enqueue=False)

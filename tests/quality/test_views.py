@@ -36,7 +36,7 @@ def editor(client: Client, erin: User) -> Client:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Tasks run when the test says so; what was sent is listed."""
     sent: list[str] = []
-    monkeypatch.setattr(tasks, "_sent", lambda task, *arguments, queue: sent.append(f"{queue}:{task.name}") or True)
+    monkeypatch.setattr(tasks, "send", lambda task, *arguments, queue: sent.append(f"{queue}:{task.name}") or True)
     return sent
 
 

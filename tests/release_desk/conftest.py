@@ -40,7 +40,7 @@ def admin(client: Client, omar: User) -> Client:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """Nothing goes to a worker; what would have gone is listed."""
     found: list[tuple[int, ...]] = []
-    for task in (tasks.train, work_on_version):
+    for task in (tasks.train, tasks.sweep, work_on_version):
         monkeypatch.setattr(task, "apply_async", lambda arguments, **where: found.append(arguments))
     return found
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from chatbot.answering.answers import Search
 from chatbot.answering.language import detect, same_language
 from chatbot.answering.prompting import Turn
@@ -21,6 +23,12 @@ from chatbot.assist import drafting, noting, rewriting
 from chatbot.assist.dialogue import Dialogue
 from chatbot.characters import bare
 from chatbot.conversations.models import Conversation
+from chatbot.documents.processing import without_orders
+from chatbot.documents.reading.blocks import ReadingFailed
+from chatbot.documents.reading.sandbox import read_file
+from chatbot.documents.splitting import Passage, split, windows
+from chatbot.documents.suggesting import proven, write_pairs
+from chatbot.engine.embedder import Embedder
 from chatbot.engine.requests import Engine
 from chatbot.errors import InvalidInput, Unavailable
 from chatbot.quality.asked import Asked
@@ -107,6 +115,40 @@ def try_drafts(engine: Engine, *, items: Iterable[Asked], search: Search) -> lis
         return Tried(asked.text, bool(drafts), figures, "\n".join(draft.plain for draft in drafts), 0.0)
 
     return [_timed(one, asked, name=asked.text) for asked in items]
+
+
+def passages_of(path: Path) -> list[Passage]:
+    """What an uploaded file is cut into. Raises InvalidInput."""
+    try:
+        found = split(without_orders(read_file(path.read_bytes(), name=path.name).blocks)[0])
+    except ReadingFailed as failure:
+        raise InvalidInput(f"{path}: {failure.message}", code=failure.code) from failure
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror}") from error
+    if not found:
+        raise InvalidInput(f"{path}: no text in it can be used.")
+    return found
+
+
+def try_faq_drafts(engine: Engine, *, items: Sequence[Passage], embedder: Embedder) -> list[Tried]:
+    """FAQs from passages of documents. finds its passage: a drafted question is nearer to its own than to any other passage."""
+    cut = [windows(passage) for passage in items]
+    owners = np.repeat(np.arange(len(items)), [len(found) for found in cut])
+    vectors = embedder.encode([text for found in cut for text in found])
+
+    def one(place: int) -> Tried:
+        passage = items[place]
+        locale = detect(passage.text, fallback="en")
+        pairs = write_pairs(passage, engine=engine, locale=locale)
+        kept = list(proven(pairs, passage))
+        figures = {"drafts": float(len(kept)), "unproven": float(len(pairs) - len(kept))}
+        if kept:
+            nearest = owners[(embedder.encode([pair.question for pair in kept]) @ vectors.T).argmax(axis=1)]
+            in_language = [same_language(detect(f"{pair.question} {pair.answer}", fallback=locale), locale) for pair in kept]
+            figures |= {"finds its passage": float((nearest == place).mean()), "language kept": sum(in_language) / len(kept)}
+        return Tried(passage.heading, bool(kept), figures, "\n".join(f"{pair.question}\n{pair.answer}" for pair in kept), 0.0)
+
+    return [_timed(one, place, name=passage.heading) for place, passage in enumerate(items)]
 
 
 def _timed(one: Callable[[Any], Tried], item: Any, *, name: str) -> Tried:

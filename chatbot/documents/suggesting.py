@@ -23,6 +23,7 @@ from chatbot.answering.sentences import sentences
 from chatbot.documents.access import passages_of
 from chatbot.documents.models import Document, Passage, SuggestedFaq, SuggestionStatus
 from chatbot.documents.orders import gives_orders
+from chatbot.documents.splitting import Passage as Piece
 from chatbot.documents.splitting import count_words
 from chatbot.engine.embedder import Embedder, Vectors
 from chatbot.engine.requests import ChatMessage, Engine, GenerationRequest
@@ -125,7 +126,7 @@ def spread(passages: Sequence[Passage], *, at_most: int) -> list[Passage]:
     return [passages[index * len(passages) // at_most] for index in range(at_most)]
 
 
-def write_pairs(passage: Passage, *, engine: Engine, locale: str) -> list[Pair]:
+def write_pairs(passage: Passage | Piece, *, engine: Engine, locale: str) -> list[Pair]:
     """Ask the model once. Raises Unavailable, giving_way.Cancelled."""
     text = f"Passage ({neutralise(passage.heading)}):\n{neutralise(passage.text)}\n\nWrite in {NAMES.get(locale, 'English')}."
     shown, written_well = _EXAMPLES.get(locale.split("-")[0], _EXAMPLES[""])
@@ -144,7 +145,7 @@ def write_pairs(passage: Passage, *, engine: Engine, locale: str) -> list[Pair]:
     return [Pair(_line(found["q"]), found["a"].strip()) for found in _PAIR.finditer(written)][:PAIRS_A_PASSAGE]
 
 
-def proven(pairs: Sequence[Pair], passage: Passage) -> Iterator[Pair]:
+def proven(pairs: Sequence[Pair], passage: Passage | Piece) -> Iterator[Pair]:
     """The pairs whose question is one and whose answer's sentences the passage supports; others are dropped whole."""
     for pair in pairs:
         checker = Checker([f"{passage.heading}\n{passage.text}"], rules=_RULES, asked=pair.question)

@@ -74,11 +74,28 @@ def test_drafts_are_counted_with_their_alternatives_and_sources() -> None:
     assert found["alternatives"] >= 2
 
 
+def test_drafted_faqs_are_proven_and_lead_back_to_their_passage(engine: ScriptedEngine, tmp_path: Path) -> None:
+    manual = tmp_path / "manual.md"
+    manual.write_text(
+        "# Charging\nThe battery charges in four hours at the socket on the wall.\n"
+        "# Washing\nWash the frame with cold water and never with a pressure washer.\n"
+    )
+    engine.enqueue(
+        ["Q: How long does the battery charge?\nA: The battery charges in four hours.\nQ: Is it free?\nA: It costs 90 EUR."]
+    )
+    engine.enqueue(["Nothing to ask here."])
+    found = _command("faqs", document=[manual])
+    assert (found["items"], found["offered"], found["drafts"], found["unproven"]) == (2, 0.5, 1, 1)
+    assert found["finds its passage"] == found["language kept"] == 1
+
+
 @pytest.mark.django_db
-def test_what_cannot_be_measured_is_said(engine: ScriptedEngine) -> None:
-    for what in ("drafts", "related"):
+def test_what_cannot_be_measured_is_said(engine: ScriptedEngine, tmp_path: Path) -> None:
+    for what in ("drafts", "faqs", "related"):
         with pytest.raises(CommandError):
             _command(what)
+    with pytest.raises(CommandError, match="No such file"):
+        _command("faqs", document=[tmp_path / "missing.pdf"])
 
 
 def test_the_frozen_sets_are_whole() -> None:

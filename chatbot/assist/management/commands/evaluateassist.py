@@ -15,19 +15,22 @@ from chatbot.assist import evaluating, measuring
 from chatbot.assist.heads import HeadError
 from chatbot.assist.measuring import Tried
 from chatbot.documents.search import search_all
+from chatbot.documents.splitting import Passage
 from chatbot.engine.requests import Engine, EngineError
 from chatbot.errors import ChatbotError
+from chatbot.knowledge.embedding import default_embedder
 from chatbot.knowledge.management.commands.importfaqs import read_file
 from chatbot.quality.asked import Asked, read_asked
 from chatbot.quality.models import TestQuestion
 
-KINDS = ("summaries", "translations", "rewrites", "drafts", "related")
+KINDS = ("summaries", "translations", "rewrites", "drafts", "faqs", "related")
 
 
 class Command(BaseCommand):
     help = (
-        "Measure one kind of help on a small frozen set: summaries of conversations, translations, rewrites, drafts of replies "
-        "by the model, or related FAQs on the newest fifth of the conversations. Prints a table and one JSON line."
+        "Measure one kind of help on a small frozen set: summaries of conversations, translations, rewrites, drafts of replies, "
+        "or of FAQs from documents, by the model, or related FAQs on the newest fifth of the conversations. Prints a table and "
+        "one JSON line."
     )
     requires_system_checks: list[str] = []
 
@@ -35,11 +38,12 @@ class Command(BaseCommand):
         parser.add_argument("what", choices=KINDS)
         parser.add_argument("--items", type=int, help="only the first N")
         parser.add_argument("--questions", type=Path, help="of drafts: a file of test questions instead of the suite's")
+        parser.add_argument("--document", type=Path, action="append", default=[], help="of faqs: a file as it would be uploaded")
         parser.add_argument("--show", action="store_true", help="print each text that was written")
 
-    def handle(self, *args: Any, what: str, items: int | None, questions: Path | None, show: bool, **options: Any) -> None:
+    def handle(self, *args: Any, what: str, **options: Any) -> None:
         try:
-            figures = self._related() if what == "related" else self._written(what, items=items, questions=questions, show=show)
+            figures = self._related() if what == "related" else self._written(what, **options)
         except (ChatbotError, EngineError, HeadError) as error:
             raise CommandError(str(error)) from error
         for name, value in figures.items():
@@ -50,12 +54,17 @@ class Command(BaseCommand):
     def _related(self) -> dict[str, Any]:
         return {name: float(value) for name, value in asdict(evaluating.of_related()).items()}
 
-    def _written(self, what: str, *, items: int | None, questions: Path | None, show: bool) -> dict[str, Any]:
+    def _written(
+        self, what: str, *, items: int | None, questions: Path | None, document: list[Path], show: bool, **options: Any
+    ) -> dict[str, Any]:
         asked = _questions(questions)[:items] if what == "drafts" else []
+        passages = _passages(document)[:items] if what == "faqs" else []
         engine = self._engine()
         try:
             if what == "drafts":
                 tried = measuring.try_drafts(engine, items=asked, search=search_all)
+            elif what == "faqs":
+                tried = measuring.try_faq_drafts(engine, items=passages, embedder=default_embedder())
             else:
                 way = {
                     "summaries": measuring.try_summaries,
@@ -86,3 +95,10 @@ def _questions(path: Path | None) -> list[Asked]:
     if not found:
         raise CommandError("There are no test questions with a FAQ; name a file with --questions.")
     return found
+
+
+def _passages(files: list[Path]) -> list[Passage]:
+    """Raises InvalidInput for a file that cannot be read."""
+    if not files:
+        raise CommandError("Name the documents to draft from, each with --document FILE.")
+    return [passage for file in files for passage in measuring.passages_of(file)]

@@ -42,6 +42,8 @@ ADVICE = {
     "topic_loses": "Look at this topic's examples: are some of them wrong or out of date?",
     "plain_tasks_lose": "Train shorter or with a smaller learning rate, so that the model forgets less.",
     "merged_loses": "Do not roll it out: go on with the adapter as it is.",
+    "merged_plain_tasks_lose": "The same model rounded to 8 bits at other places: go on with the adapter, or serve in bfloat16.",
+    "merged_regression_broken": "The same model rounded to 8 bits at other places. See under Quality whether it matters.",
     "regression_broken": "See which test questions broke under Quality, and add examples for them.",
 }
 FAILURES = {

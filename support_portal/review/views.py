@@ -72,7 +72,11 @@ def queue(request: HttpRequest) -> HttpResponse:
 def item(request: HttpRequest, *, item_id: int) -> HttpResponse:
     opened = _open(request, item_id)
     faqs = correcting.faqs_to_choose(opened.generation)[:FAQS_SHOWN]
-    return render(request, "review/item.html", _item_context(request, opened) | {"faqs": [(faq, render_markdown(faq.answer)) for faq in faqs]})
+    return render(
+        request,
+        "review/item.html",
+        _item_context(request, opened) | {"faqs": [(faq, render_markdown(faq.answer)) for faq in faqs]},
+    )
 
 
 @requires("review_answers")

@@ -118,7 +118,10 @@ def test_the_test_questions_guard_a_comparison_begun_in_the_browser(
     assert "regression_broken" in codes(candidate.evaluations.get().verdict)
 
 
-@pytest.mark.parametrize(("merged", "codes_wanted"), [("right", []), ("refusing", ["merged_loses"])])
+@pytest.mark.parametrize(
+    ("merged", "codes_wanted"),
+    [("right", []), ("refusing", ["merged_loses"]), ("nonsense", ["merged_plain_tasks_lose", "merged_loses"])],
+)
 def test_merged_weights_show_what_they_cost_and_gain(
     monkeypatch: pytest.MonkeyPatch,
     dataset: Dataset,

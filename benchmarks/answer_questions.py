@@ -1,6 +1,6 @@
 """Draw questions whose answers can be counted by benchmarks/answers.py, from FAQ files alone.
 
-    python -m benchmarks.answer_questions OUT [--demo 250] [--places 40] [--place-questions 700]
+    python -m benchmarks.answer_questions OUT [--demo 250] [--places 40] [--place-questions 700] [--skip-places 0]
 
 Writes, always the same for the same files:
 - OUT/demo.jsonl: the demo company's questions, its FAQs' own phrasings with a slip of the pen in every third, and follow-ups,
@@ -80,8 +80,8 @@ def demo_questions(*, more: int) -> list[dict[str, Any]]:
     return [*asked, *drawn]
 
 
-def place_base(faqs: Sequence[dict[str, Any]], *, places: int) -> list[dict[str, Any]]:
-    names = sorted({faq["category"] for faq in faqs}, key=number_of)[:places]
+def place_base(faqs: Sequence[dict[str, Any]], *, places: int, skip: int = 0) -> list[dict[str, Any]]:
+    names = sorted({faq["category"] for faq in faqs}, key=number_of)[skip : skip + places]
     return [faq for faq in faqs if faq["category"] in names]
 
 
@@ -107,10 +107,11 @@ def main() -> None:
     parser.add_argument("--demo", type=int, default=250, help="questions drawn beside the demo company's own (250)")
     parser.add_argument("--places", type=int, default=40, help="places of the second base (40)")
     parser.add_argument("--place-questions", type=int, default=700, help="questions about these (700)")
+    parser.add_argument("--skip-places", type=int, default=0, help="leave out the first N, for a base of other places (0)")
     parser.add_argument("--shared", type=Path, default=SHARED, help=f"the evaluation data ({SHARED})")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    base = place_base(read(options.shared / "dstc10" / "faqs.jsonl"), places=options.places)
+    base = place_base(read(options.shared / "dstc10" / "faqs.jsonl"), places=options.places, skip=options.skip_places)
     files = {
         "demo.jsonl": demo_questions(more=options.demo),
         "places-faqs.jsonl": base,

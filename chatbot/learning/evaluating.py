@@ -47,6 +47,8 @@ PLANTED_FLAGS = ("burst", "strange_word")
 MAX_NEW_TOKENS = 96
 PLAIN_NEW_TOKENS = 32
 NICENESS = 19
+# Approved answers whose loss is read: some thousand tokens say enough, and each costs two cores two seconds for each version.
+MOST_LOSSES = 60
 Answers = dict[str, dict[str, Any]]
 Line = Mapping[str, Any]
 
@@ -203,8 +205,9 @@ def _figures(judged: Sequence[Judged], answers: Answers) -> dict[str, float]:
 
 
 def _prompts(lines: Sequence[Line], regression: Sequence[Regression]) -> tuple[Path, Path]:
-    known = {"max_new_tokens": MAX_NEW_TOKENS}
-    rows = [{"id": line["id"], "messages": line["prompt"], "completion": line["completion"], **known} for line in lines]
+    rows = [{"id": line["id"], "messages": line["prompt"], "max_new_tokens": MAX_NEW_TOKENS} for line in lines]
+    for row, line in zip(rows[:MOST_LOSSES], lines, strict=False):
+        row["completion"] = line["completion"]
     rows += [{"id": one.id, "messages": one.messages, "max_new_tokens": MAX_NEW_TOKENS} for one in regression]
     rows += [
         {"id": task["id"], "messages": [{"role": "user", "content": task["text"]}], "max_new_tokens": PLAIN_NEW_TOKENS}

@@ -47,8 +47,8 @@ PLANTED_FLAGS = ("burst", "strange_word")
 MAX_NEW_TOKENS = 96
 PLAIN_NEW_TOKENS = 32
 NICENESS = 19
-# Approved answers whose loss is read: some thousand tokens say enough, and each costs two cores two seconds for each version.
-MOST_LOSSES = 60
+# Approved answers whose loss is read: a thousand tokens say enough, and each answer costs two cores two seconds for each version.
+MOST_LOSSES = 40
 Answers = dict[str, dict[str, Any]]
 Line = Mapping[str, Any]
 

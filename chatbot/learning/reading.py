@@ -157,6 +157,11 @@ def runs_of(version: ModelVersion) -> QuerySet[TrainingRun]:
     return list_runs().filter(version=version)
 
 
+def dataset_of(version: ModelVersion) -> Dataset | None:
+    """What a version, or the adapter that it was made of, was trained from, if that is here."""
+    return Dataset.objects.filter(name=version.lineage.get("dataset", "")).first()
+
+
 def written(version: ModelVersion, against: ModelVersion) -> Written | None:
     """How far the newest comparison of these two is; none when no answer was ever asked for."""
     folder = _newest_folder()

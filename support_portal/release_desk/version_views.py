@@ -242,8 +242,8 @@ def _pair(found: ModelVersion, job: Job) -> tuple[ModelVersion, ModelVersion] | 
 
 def _own_dataset(found: ModelVersion) -> int | None:
     """What it was trained from: its held-out half is what it is best measured by."""
-    run = learning_reading.runs_of(reading.adapter_of(found) or found).first()
-    return run.dataset_id if run else None
+    dataset = learning_reading.dataset_of(found)
+    return dataset.pk if dataset else None
 
 
 def _version(version_id: int) -> ModelVersion:

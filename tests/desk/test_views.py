@@ -259,7 +259,7 @@ def test_why_an_answer_came_about(agent: Client, alice: Customer) -> None:
         "0.912",
         "It costs € 30.",
         "amount “€ 30” is in no source",
-        "is not about the FAQs it was given",
+        "is not about the passages it was given",
         "small-model",
         "321 read (64 reused), 12 written",
         "450 ms",

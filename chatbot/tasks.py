@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 from chatbot.telemetry import log_event
 
 
-def send(task: Any, *arguments: str | int | None, queue: str, **options: float) -> bool:
+def send(task: Any, *arguments: str | int, queue: str, **options: float) -> bool:
     """Put a Celery task into a queue. False, and a line in the log, while the broker cannot be reached.
 
     options: Celery's, such as countdown and expires, in seconds.

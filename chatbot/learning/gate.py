@@ -209,7 +209,8 @@ def _plain(plain: Sequence[Pair]) -> list[tuple[str, str]]:
 def _broken(broken: Sequence[str]) -> list[tuple[str, str]]:
     if not broken:
         return []
-    return [("regression_broken", f"{len(broken)} regression questions are answered right now and wrong by the candidate.")]
+    questions = "1 regression question is" if len(broken) == 1 else f"{len(broken)} regression questions are"
+    return [("regression_broken", f"{questions} answered right now and wrong by the candidate.")]
 
 
 def _slices(pairs: Sequence[Pair], kind: str, rng: np.random.Generator) -> list[Slice]:

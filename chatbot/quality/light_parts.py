@@ -26,6 +26,7 @@ from chatbot.knowledge.search_index import SearchIndex
 from chatbot.learning import datasets
 from chatbot.learning.evaluating import MEASURED_SOURCES
 from chatbot.learning.models import Dataset
+from chatbot.learning.reading import dataset_of
 from chatbot.quality.models import TestQuestion
 from chatbot.releases.models import ModelVersion
 from chatbot.telemetry import log_event
@@ -67,7 +68,7 @@ def refit(version: ModelVersion, *, embedder: Embedder | None = None) -> dict[st
 
     Returns {} for a version whose dataset is not here.
     """
-    dataset = Dataset.objects.filter(name=version.lineage.get("dataset", "")).first()
+    dataset = dataset_of(version)
     try:
         train, heldout = (list(labelled(dataset, half=half)) if dataset else [] for half in ("train", "heldout"))
     except TrainingError:

@@ -40,11 +40,11 @@ ADVICE = {
     "language_loses": "Approve more examples in the rarer languages.",
     "topic_may_lose": "Look at this topic's examples: are some of them wrong or out of date?",
     "topic_loses": "Look at this topic's examples: are some of them wrong or out of date?",
-    "plain_tasks_lose": "Take it at less strength: `manage.py scaleversion`. Or train shorter, so that the model forgets less.",
+    "plain_tasks_lose": "Take it at less strength (manage.py scaleversion), or train shorter, so that the model forgets less.",
     "merged_loses": "Do not roll it out: go on with the adapter as it is.",
     "merged_plain_tasks_lose": "The same model rounded to 8 bits at other places: go on with the adapter, or serve in bfloat16.",
     "merged_regression_broken": "The same model rounded to 8 bits at other places. See under Quality whether it matters.",
-    "regression_broken": "See which broke under Quality. Add examples for them, or take it at less strength: `scaleversion`.",
+    "regression_broken": "See which broke under Quality. Add examples, or take it at less strength: manage.py scaleversion.",
 }
 FAILURES = {
     "killed": "The training process was killed, perhaps for want of memory. Go on: it starts again from its last checkpoint.",

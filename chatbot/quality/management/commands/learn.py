@@ -23,7 +23,7 @@ from chatbot.releases import scaling, stages, versions
 from chatbot.releases.models import Evaluation, ModelVersion
 from chatbot.training.failures import TrainingError
 
-# What fits into 45 minutes on two cores with the default model; --quick into about ten.
+# What fits into 45 minutes on two cores with the default model, a comparison at less strength apart; --quick into about 13.
 FULL = {"conversations": 600, "train": 96, "questions": 120, "minutes": 25.0}
 QUICK = {"conversations": 300, "train": 48, "questions": 48, "minutes": 5.0}
 # Short answers to few examples: a high rate, one pass, and only the upper half of the layers, which halves the way back.
@@ -57,7 +57,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--demo", action="store_true", help="first invent a month of feedback from the FAQs, and approve it")
-        parser.add_argument("--quick", action="store_true", help="fewer examples and questions: about ten minutes on two cores")
+        parser.add_argument("--quick", action="store_true", help="fewer examples and questions: about 13 minutes on two cores")
         parser.add_argument("--json", type=Path, help="write the figures to this file")
         parser.add_argument("--dataset", help="an existing dataset instead of a new one")
         parser.add_argument("--method", choices=TrainingRun.Method.values, default="sft")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
 from django.db.models import Q
 
 from chatbot.engine.adapter_folder import CONFIG_FILE, WEIGHTS_FILE
@@ -66,10 +67,11 @@ def import_version(source: Path, *, name: str = "", added_by: AbstractBaseUser |
     name = name or str(described.get("name") or source.name)
     if lineage.get("adapter") and not (source / CONFIG_FILE).exists():
         return merging.bring_in(source, name=name, origin=lineage, trained_on=trained_on, added_by=added_by)
-    version = versions.add_adapter(source, name=name, added_by=added_by)
-    if not version.lineage:
-        version.lineage, version.trained_on = lineage, trained_on
-        version.save(update_fields=["lineage", "trained_on"])
+    with transaction.atomic():  # listed with what it was trained on, or not at all
+        version = versions.add_adapter(source, name=name, added_by=added_by)
+        if not version.lineage:
+            version.lineage, version.trained_on = lineage, trained_on
+            version.save(update_fields=["lineage", "trained_on"])
     return version
 
 

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
 
 from chatbot.engine.adapter_folder import CONFIG_FILE, WEIGHTS_FILE
 from chatbot.errors import Conflict, InvalidInput
@@ -37,7 +38,9 @@ def scaled(adapter: ModelVersion, *, strength: float, added_by: AbstractBaseUser
         config["alpha_pattern"] = {layer: alpha * strength for layer, alpha in (config.get("alpha_pattern") or {}).items()}
         (Path(folder) / CONFIG_FILE).write_text(json.dumps(config, indent=2), encoding="utf-8")
         shutil.copyfile(source / WEIGHTS_FILE, Path(folder) / WEIGHTS_FILE)
-        version = versions.add_adapter(Path(folder), name=f"{adapter.name[:72]}-at-{strength * 100:.0f}", added_by=added_by)
-    origin = {key: value for key, value in adapter.lineage.items() if key != "light"}  # measured anew, if at all
-    lineage.describe(version, {**origin, "scaled_from": adapter.name, "strength": strength}, trained_on=adapter.trained_on)
+        origin = {key: value for key, value in adapter.lineage.items() if key != "light"}  # measured anew, if at all
+        origin |= {"scaled_from": adapter.name, "strength": strength}
+        with transaction.atomic():  # listed with where it came from, or not at all
+            version = versions.add_adapter(Path(folder), name=f"{adapter.name[:72]}-at-{strength * 100:.0f}", added_by=added_by)
+            lineage.describe(version, origin, trained_on=adapter.trained_on)
     return version

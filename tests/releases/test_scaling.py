@@ -42,3 +42,15 @@ def test_only_a_share_of_an_adapter(tuned: ModelVersion, base: ModelVersion) -> 
         scaling.scaled(base, strength=0.5)
     with pytest.raises(CommandError, match="bad_strength"):
         call_command("scaleversion", "tuned", "--strength", "2")
+
+
+def test_nothing_is_listed_without_where_it_came_from(tuned: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_off(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(lineage, "describe", cut_off)
+        scaling.scaled(tuned, strength=0.7)
+    assert not ModelVersion.objects.filter(name="tuned-at-70").exists()
+    again = scaling.scaled(tuned, strength=0.7)  # what the attempt left in the folder is nobody's
+    assert again.trained_on == ["a", "b"] and versions.verify_files(again)

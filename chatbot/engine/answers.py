@@ -69,12 +69,18 @@ class Answer:
     text: TextStream
     generator: torch.Generator
     logprobs: list[float] = field(default_factory=list)
+    hidden: tuple[float, ...] = ()
     first_piece_at: float | None = None
     output: GenerationOutput | None = None
 
     @property
     def is_first(self) -> bool:
         return self.whole.answers[0] is self
+
+    @property
+    def watched(self) -> int | None:
+        """The layer whose state is asked for; it is that of the prompt, so nothing once a token is written."""
+        return None if self.job.new_tokens else self.whole.asked.hidden_layer
 
     def accept(self, tokens: list[int], *, stop_tokens: frozenset[int]) -> FinishReason | None:
         """Append chosen tokens up to the end of the answer, deliver their text in one piece and say whether it has ended.
@@ -117,6 +123,7 @@ class Answer:
             error_code=error_code,
             tokens=tuple(job.tokens[job.prompt_tokens :]),
             logprobs=tuple(self.logprobs[: job.new_tokens]),
+            hidden=self.hidden,
         )
 
     def _deliver(self, text: str) -> None:

@@ -43,6 +43,9 @@ from chatbot.engine.versions import Versions
 
 logger = logging.getLogger(__name__)
 
+# What ran, the logits of its rows, and the watched layers' states of the same rows.
+Step = tuple[list[Segment], torch.Tensor | None, dict[int, torch.Tensor]]
+
 # Conversations whose cache outlives their answer, beside the running ones.
 KEPT_PER_RUNNING = 1
 # Guessing one token an answer gains as much as its row costs.
@@ -259,8 +262,8 @@ class BatchedEngine:
             now = time.monotonic()
             self._pace.add(step_s=now - self._work_since, rows=sum(len(segment.tokens) for segment in segments))
             self._work_since = now
-        for part, logits in done:
-            self._advance(part, logits)
+        for step in done:
+            self._advance(*step)
 
     def _end_unwanted(self) -> None:
         now = time.monotonic()
@@ -301,23 +304,29 @@ class BatchedEngine:
             return []
         return draft_tokens(job.tokens, limit=min(rows, job.max_new_tokens - job.new_tokens - 1))
 
-    def _forward(self, segments: list[Segment]) -> list[tuple[list[Segment], torch.Tensor | None]]:
+    def _forward(self, segments: list[Segment]) -> list[Step]:
         """Run the step; when it fails, run every segment alone and fail only the requests that fail again."""
         try:
-            return [(segments, self._runner.step(segments))]
+            return [self._run_step(segments)]
         except Exception as error:
             logger.warning("a step of %d requests failed: %s", len(segments), type(error).__name__)
             short_of_memory = is_out_of_memory(error)
         if short_of_memory:
             torch.cuda.empty_cache()  # does nothing where CUDA is not in use
-        done: list[tuple[list[Segment], torch.Tensor | None]] = []
+        done: list[Step] = []
         for segment in segments:
             if answer := self._answers.get(segment.job.job_id):  # else its request has just failed
                 with self._alone(answer, code="forward_failed"):
-                    done.append(([segment], self._runner.step([segment])))
+                    done.append(self._run_step([segment]))
         return done
 
-    def _advance(self, segments: list[Segment], logits: torch.Tensor | None) -> None:
+    def _run_step(self, segments: list[Segment]) -> Step:
+        answers = [self._answers.get(segment.job.job_id) for segment in segments if segment.logit_rows]
+        watched = {answer.watched for answer in answers if answer and answer.watched is not None}
+        self._runner.watch(watched)
+        return segments, self._runner.step(segments), self._runner.hidden
+
+    def _advance(self, segments: list[Segment], logits: torch.Tensor | None, hidden: dict[int, torch.Tensor]) -> None:
         row = 0
         best, sound = greedy_tokens(logits) if logits is not None else ([], [])
         for segment in segments:
@@ -330,6 +339,8 @@ class BatchedEngine:
             for job in takers:
                 if (answer := self._answers.get(job.job_id)) and logits is not None:
                     with self._alone(answer, code="answer_failed"):
+                        if answer.watched in hidden:
+                            answer.hidden = tuple(hidden[answer.watched][rows.start].tolist())
                         self._choose(answer, logits[rows], best=best[rows], sound=sound[rows])
 
     def _take_in(self, segment: Segment) -> None:

@@ -67,6 +67,7 @@ class GenerationRequest:
     alternatives: how many answers to write from one reading of the prompt; the handle streams the first of them. The others draw
     from seeds that follow the first's, so they differ only when the temperature is above 0.
     logprobs: whether the output tells how probable each token was.
+    hidden_layer: the layer, counted from 0, whose state at the prompt's last token the output shall hold.
     """
 
     request_id: str
@@ -79,6 +80,7 @@ class GenerationRequest:
     version: str = ""
     alternatives: int = 1
     logprobs: bool = False
+    hidden_layer: int | None = None
 
 
 def check_request(request: GenerationRequest, *, slots: int) -> None:
@@ -94,7 +96,8 @@ class GenerationOutput:
     """How a request ended.
 
     tokens, logprobs: ids of the answer and, where they were asked for, the natural logarithm of each one's probability under the
-    model's own distribution, before temperature and cuts. alternatives: the answers beside this one, in order.
+    model's own distribution, before temperature and cuts. hidden: the layer's state that was asked for, (width,); empty where an
+    engine has none to give. alternatives: the answers beside this one, in order.
     """
 
     text: str
@@ -109,6 +112,7 @@ class GenerationOutput:
     error_code: str = ""
     tokens: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
+    hidden: tuple[float, ...] = ()
     alternatives: tuple[GenerationOutput, ...] = ()
 
     @property

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
 import torch
 
 from chatbot.engine.decode_graphs import DecodeGraphs
+from chatbot.engine.hidden_states import HiddenStates
 from chatbot.engine.kv_cache import SlotCache
 from chatbot.engine.layout import Span, StepLayout, filled_up, make_table
 from chatbot.engine.lora import AdapterSet
@@ -43,18 +44,23 @@ class Runner:
         self._takes = inspect.signature(model.forward).parameters.keys()
         self._wants_graphs = graphs
         self._graphs: DecodeGraphs | None = None
+        self._states = HiddenStates(model)
+        self.hidden: dict[int, torch.Tensor] = {}
 
     @torch.inference_mode()
     def step(self, segments: Sequence[Segment]) -> torch.Tensor | None:
         """Run all segments. Returns float32 logits (rows, vocabulary) of the rows that choose a token, None for no such row.
 
-        Writing a segment's keys and values again gives the same result, so a failed step may be repeated.
+        Writing a segment's keys and values again gives the same result, so a failed step may be repeated. Afterwards `hidden`
+        holds of each watched layer what it gave out for the same rows, float32 (rows, width); nothing in padded batches.
         """
+        self.hidden = {}
         if self.cache.padded:
             return self._padded_step(segments)
         spans = self._begin(segments)
         ids, positions, chosen = _rows(segments)
-        if self._graphs is not None and all(span.rows == 1 for span in spans) and not any(s.job.adapter for s in segments):
+        decoding = all(span.rows == 1 for span in spans) and not self._states.watched
+        if self._graphs is not None and decoding and not any(s.job.adapter for s in segments):
             return self._graphs.run(ids, spans)
         short = 0
         while self.batch_short_spans and short < len(spans) and spans[short].rows <= SHORT_ROWS:
@@ -64,8 +70,14 @@ class Runner:
         if self.device.type == "cpu":
             spans = self._fill_up(spans, ids, positions, chosen)
         layout = StepLayout(spans, self._cells(spans), table, short if table else 0)
-        logits = self._packed_pass(self._tensor(ids), self._tensor(positions), layout, self._tensor(chosen or [len(ids) - 1]))
+        picked = self._tensor(chosen or [len(ids) - 1])
+        logits = self._packed_pass(self._tensor(ids), self._tensor(positions), layout, picked)
+        self.hidden = self._states.rows(picked)
         return logits[:wanted] if wanted else None
+
+    def watch(self, layers: Iterable[int]) -> None:
+        """Let the steps from now on keep what these layers give out."""
+        self._states.watch(layers)
 
     @torch.inference_mode()
     def probe(self) -> None:

@@ -18,7 +18,7 @@ from chatbot.answering.finding import Work, decide_kind, decide_looked, find, ms
 from chatbot.answering.grounding import Checker
 from chatbot.answering.language import detect, same_language
 from chatbot.answering.prompting import MAX_NEW_TOKENS, MAX_NEW_TOKENS_SEVERAL, Turn
-from chatbot.answering.second_look import MAX_LOOKS, just_said, looked_confidences, yes_of_each
+from chatbot.answering.second_look import MAX_LOOKS, Told, just_said, look_at_each, looked_confidences
 from chatbot.answering.understanding import asks_for_person
 from chatbot.answering.wording import phrase, speaks
 from chatbot.engine.requests import Engine, EngineError, FinishReason, GenerationOutput
@@ -74,8 +74,8 @@ def _look_again(work: Work, *, engine: Engine, should_stop: Callable[[], bool]) 
     """Let the model judge the first entries, and decide anew. Returns an answer only where it could not, or must not, go on."""
     begun = time.monotonic()
     seen = work.sources[:MAX_LOOKS]
-    told: Sequence[float | None] | None = None
-    steps = yes_of_each(
+    told: Told | None = None
+    steps = look_at_each(
         work.question,
         matches=seen,
         engine=engine,
@@ -95,7 +95,7 @@ def _look_again(work: Work, *, engine: Engine, should_stop: Callable[[], bool]) 
         return _fall_back(work, reason=error.code)
     if told is None:
         return _end(work, text="", finish_reason="cancelled")
-    if all(one is None for one in told):
+    if all(one is None for one in told.likelihoods):
         return None  # no word of the model: the search's decision stands
     found = looked_confidences(
         told,
@@ -105,8 +105,8 @@ def _look_again(work: Work, *, engine: Engine, should_stop: Callable[[], bool]) 
     )
     order = sorted(range(len(seen)), key=lambda index: -found[index])
     work.trace["looks"] = [
-        {"key": seen[i].key, "yes": None if (yes := told[i]) is None else round(yes, 3), "confidence": round(found[i], 3)}
-        for i in order
+        {"key": seen[i].key, "yes": None if yes is None else round(yes, 3), "confidence": round(found[i], 3)}
+        for i, yes in ((index, told.likelihoods[index]) for index in order)
     ]
     work.trace["look_ms"] = ms_since(begun)
     decide_looked(work, [seen[index] for index in order], [found[index] for index in order])

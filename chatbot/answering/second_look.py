@@ -1,6 +1,7 @@
 """A second look at what the search has found: the model tells of each likely entry whether it settles the question.
 
-One word, yes or no; what counts is how probable the model held it. The search compares wordings and is sure of what it has seen
+Its likelihood is read from the model's inside where there is a head for these weights (look_head), else from how probable it held
+its one word, yes or no. The search compares wordings and is sure of what it has seen
 said that way; the model reads the entry and knows that "Do you sell insurance?" is not answered by "Was your bike stolen?". Both
 together tell far more than either. Knows engine and prompt; what follows from the likelihoods is the pipeline's business.
 """
@@ -11,13 +12,14 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 import numpy as np
 
 from chatbot.answering.answers import Match, Question, Waiting
 from chatbot.answering.asking import Patience, TooLong, output_of, pieces_of, submit
+from chatbot.answering.look_head import Join, LookHead, head_for
 from chatbot.answering.prompting import MAX_QUESTION_CHARS, neutralise, one_line
 from chatbot.answering.waiting import line
 from chatbot.engine.requests import ChatMessage, Engine, EngineError, GenerationHandle, GenerationOutput, GenerationRequest
@@ -46,16 +48,21 @@ _YES = re.compile(r"\W*y", re.I)
 _NO = re.compile(r"\W*n", re.I)
 # A server that tells no probabilities: what its word is worth on average.
 _BARE_YES, _BARE_NO = 0.72, 0.42
-# An entry that could not be looked at.
-_NEUTRAL = 0.55
-# The join: which entry it is, given that one answers (a softmax), times whether one does (a logistic model), in log odds. Fitted
-# with Qwen2.5-Coder-1.5B on the first three entries of the demo's unsure questions, that half of them whose hash is even.
-_WHICH_BEHIND, _WHICH_YES = 3.25, 3.53
-_WHETHER_BIAS, _WHETHER_SEARCH, _WHETHER_YES = -0.28, 0.36, 3.05
-# Who has just read an entry and asks on seldom wants the same again, yet the model says yes to it: it is about the same thing.
-_JUST_SAID = 1.0
+# For the likelihood of its word. Fitted with Qwen2.5-Coder-1.5B on the first three entries of the demo's unsure questions, that
+# half of them whose hash is even.
+BY_WORD = Join(
+    which_behind=3.25, which_told=3.53, whether_bias=-0.28, whether_search=0.36, whether_told=3.05, just_said=1.0, neutral=0.55
+)
 # From which joined likelihood on an entry is sure, likely, and worth offering.
 MARKS = Marks(direct=0.65, compose=0.45, clarify=0.15)
+
+
+@dataclass(frozen=True)
+class Told:
+    """likelihoods: that each entry answers; None where the model said neither, or had no place for that one. join: theirs."""
+
+    likelihoods: tuple[float | None, ...]
+    join: Join = BY_WORD
 
 
 def look_messages(question: Question, match: Match) -> list[ChatMessage]:
@@ -69,9 +76,10 @@ def look_messages(question: Question, match: Match) -> list[ChatMessage]:
     return [ChatMessage("system", RULES), ChatMessage("user", task)]
 
 
-def look_request(question: Question, match: Match) -> GenerationRequest:
-    """No conversation: nothing of it is worth keeping for the next turn."""
-    return GenerationRequest(uuid4().hex, look_messages(question, match), max_new_tokens=1, logprobs=True)
+def look_request(question: Question, match: Match, *, head: LookHead | None = None, version: str = "") -> GenerationRequest:
+    """No conversation: nothing of it is worth keeping for the next turn. A head reads the base weights, whoever writes."""
+    asked = GenerationRequest(uuid4().hex, look_messages(question, match), max_new_tokens=1, logprobs=True)
+    return replace(asked, hidden_layer=head.layer, version=version) if head else asked
 
 
 def is_look(request: GenerationRequest) -> bool:
@@ -89,7 +97,17 @@ def yes_of(output: GenerationOutput) -> float | None:
     return None
 
 
-def yes_of_each(
+def told_of(outputs: Sequence[GenerationOutput], *, head: LookHead | None, most: int) -> Told:
+    """Read each output by the head if the engine has told what it reads, else by its word. most: how many were to be looked at."""
+    missing = (None,) * (most - len(outputs))
+    if head:
+        read = tuple(head.likelihood(output.hidden) for output in outputs)
+        if None not in read:
+            return Told(read + missing, head.join)
+    return Told(tuple(yes_of(output) for output in outputs) + missing)
+
+
+def look_at_each(
     question: Question,
     *,
     matches: Sequence[Match],
@@ -97,12 +115,14 @@ def yes_of_each(
     should_stop: Callable[[], bool],
     deadline_at: float,
     patience: Patience,
-) -> Iterator[Waiting | TooLong | list[float | None]]:
-    """Ask of each entry, all at once; the last item is the list, or TooLong, or nothing comes where the customer stopped.
+) -> Iterator[Waiting | TooLong | Told]:
+    """Ask of each entry, all at once; the last item is what was told, or TooLong, or nothing comes where the customer stopped.
 
-    None in the list: the model said neither, or had no place for that one. Raises EngineError when it takes none of them.
+    Raises EngineError when the engine takes none of them.
     """
-    requests = [look_request(question, match) for match in matches]
+    base = engine.versions[0]
+    head = head_for(base)
+    requests = [look_request(question, match, head=head, version=base) for match in matches]
     with line.join(engine) as place:
         first = yield from submit(
             requests[0], engine=engine, place=place, should_stop=should_stop, deadline_at=deadline_at, patience=patience
@@ -122,8 +142,7 @@ def yes_of_each(
             if handle.cancelled:
                 _cancel(handles)
                 return
-        told = [yes_of(output_of(handle)) for handle in handles]
-        yield told + [None] * (len(matches) - len(told))
+        yield told_of([output_of(handle) for handle in handles], head=head, most=len(matches))
 
 
 def _also(requests: Sequence[GenerationRequest], *, engine: Engine, deadline_at: float) -> Iterator[GenerationHandle]:
@@ -147,20 +166,21 @@ def just_said(question: Question, match: Match) -> bool:
 
 
 def looked_confidences(
-    yes: Sequence[float | None], *, scores: Sequence[float], confidence: float, said: Sequence[bool] = ()
+    told: Told, *, scores: Sequence[float], confidence: float, said: Sequence[bool] = ()
 ) -> list[float]:
     """Join what the model told of each entry with what the search knew, on the scale of confidence; best first is not implied.
 
     scores: the search's, in its order; confidence: its confidence in the first. said: which entries the customer has just read.
     """
-    told = np.array([_log_odds(_NEUTRAL if one is None else one) for one in yes])
-    told[np.flatnonzero(said)] -= _JUST_SAID
-    behind = 1.0 - np.array(scores) / scores[0] if scores[0] > 0 else np.zeros(len(told))
-    which = _WHICH_YES * told - _WHICH_BEHIND * behind
+    join = told.join
+    odds = np.array([_log_odds(join.neutral if one is None else one) for one in told.likelihoods])
+    odds[np.flatnonzero(said)] -= join.just_said
+    behind = 1.0 - np.array(scores) / scores[0] if scores[0] > 0 else np.zeros(len(odds))
+    which = join.which_told * odds - join.which_behind * behind
     shares = np.exp(which - which.max())
     shares /= shares.sum()
-    likeliest = float(told[shares.argmax()])
-    whether = _WHETHER_BIAS + _WHETHER_SEARCH * _log_odds(confidence) + _WHETHER_YES * likeliest
+    likeliest = float(odds[shares.argmax()])
+    whether = join.whether_bias + join.whether_search * _log_odds(confidence) + join.whether_told * likeliest
     return [float(one) for one in on_scale(shares / (1 + math.exp(-whether)), marks=MARKS)]
 
 

@@ -97,7 +97,7 @@ class WatchedEngine(_InFront):
 
 
 class VersionEngine(_InFront):
-    """Lets one version write everything, whichever is live."""
+    """Lets one version write everything that asks for no other, whichever is live."""
 
     def __init__(self, engine: Engine, version: str) -> None:
         super().__init__(engine)
@@ -108,7 +108,7 @@ class VersionEngine(_InFront):
         return self._version
 
     def submit(self, request: GenerationRequest) -> GenerationHandle:
-        return super().submit(replace(request, version=self._version))
+        return super().submit(replace(request, version=request.version or self._version))
 
 
 class PlanningEngine:

@@ -84,6 +84,7 @@ class FakeEngine:
     """Delivers the given pieces, then ends. hold: end only when cancelled."""
 
     model_version = "fake-1"
+    versions = ("fake-1",)
     context_tokens = 4096
 
     def __init__(

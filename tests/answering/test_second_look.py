@@ -9,7 +9,7 @@ import pytest
 
 from chatbot.answering.answers import Answer, Question, Waiting
 from chatbot.answering.prompting import Turn
-from chatbot.answering.second_look import RULES, is_look, look_messages, looked_confidences, yes_of
+from chatbot.answering.second_look import RULES, Told, is_look, look_messages, looked_confidences, yes_of
 from chatbot.company import Company
 from chatbot.engine.requests import EngineBusy, GenerationHandle, GenerationOutput, GenerationRequest
 from chatbot.knowledge.confidence import CLARIFY_AT, COMPOSE_AT, DIRECT_AT
@@ -158,7 +158,7 @@ def test_a_word_without_a_probability_counts_less_than_a_certain_one() -> None:
 
 def test_search_and_model_are_joined() -> None:
     def joined(*yes: float | None, scores: tuple[float, ...] = (3.0, 2.5), confidence: float = VAGUE) -> list[float]:
-        return looked_confidences(yes, scores=scores, confidence=confidence)
+        return looked_confidences(Told(yes), scores=scores, confidence=confidence)
 
     assert joined(0.9, 0.5)[0] > joined(0.7, 0.5)[0] > joined(0.3, 0.5)[0]
     assert joined(0.8, 0.3)[0] > joined(0.8, 0.8)[0], "a rival makes it less sure"

@@ -1,0 +1,76 @@
+"""What the model thinks of an entry, read from the middle of it: a linear classifier on one layer's state.
+
+Asked whether a passage answers, a small model knows more than it says: its word mixes "does the passage answer?" with "is the
+answer yes?", and comes out between 0.4 and 0.7 either way. Two thirds of the way up, its state parts the two kinds by a plane
+(a linear probe: Alain and Bengio 2016). A head belongs to the base weights it was fitted on and is found by their name; weights
+without a head are asked for their word. Pure numpy.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+SHIPPED = Path(__file__).resolve().parent / "look_heads"
+
+
+@dataclass(frozen=True)
+class Join:
+    """How the likelihood of each entry and the search's confidence are joined, in log odds.
+
+    which_*: which entry it is, given that one answers (a softmax over likelihood and distance in score). whether_*: whether one
+    does (a logistic model). just_said: what an entry loses that the customer has just read: who asks on seldom wants the same
+    again, yet the model likes it, for it is about the same thing. neutral: the likelihood of an entry that could not be looked at.
+    """
+
+    which_behind: float
+    which_told: float
+    whether_bias: float
+    whether_search: float
+    whether_told: float
+    just_said: float
+    neutral: float
+
+
+@dataclass(frozen=True)
+class LookHead:
+    """layer: counted from 0. weights: (width,)."""
+
+    layer: int
+    weights: NDArray[np.float32]
+    bias: float
+    join: Join
+
+    def likelihood(self, hidden: tuple[float, ...]) -> float | None:
+        """How likely the entry answers; None for the state of other weights."""
+        if len(hidden) != len(self.weights):
+            return None
+        return 1 / (1 + math.exp(-min(max(float(np.dot(self.weights, np.array(hidden))) + self.bias, -30.0), 30.0)))
+
+
+@functools.cache
+def head_for(model: str) -> LookHead | None:
+    """The head of these base weights; None where there is none."""
+    path = SHIPPED / f"{Path(model).name.lower()}.safetensors"
+    return load(path) if path.is_file() else None
+
+
+def load(path: Path) -> LookHead:
+    with safe_open(path, framework="numpy") as file:
+        told = file.metadata()
+        weights, bias = file.get_tensor("weights"), file.get_tensor("bias")
+    return LookHead(int(told["layer"]), weights, float(bias[0]), Join(**json.loads(told["join"])))
+
+
+def save(head: LookHead, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {"weights": head.weights.astype(np.float32), "bias": np.array([head.bias], dtype=np.float32)}
+    save_file(tensors, path, metadata={"layer": str(head.layer), "join": json.dumps(asdict(head.join))})

@@ -42,6 +42,8 @@ if not REDIS_URL:
 ENGINE = env_choice("ENGINE", "torch", ("torch", "remote", "scripted"))
 MODEL = env_str("MODEL", "default")
 MODELS_DIR = Path(env_str("MODELS_DIR", str(DATA_DIR / "models")))
+# Heads of the second look that `fitlook` has fitted to other weights than the default model's.
+LOOK_HEADS_DIR = MODELS_DIR / "look_heads"
 MODEL_DEVICE = env_choice("MODEL_DEVICE", "auto", ("auto", "cpu", "cuda"))
 MODEL_DTYPE = env_choice("MODEL_DTYPE", "auto", ("auto", "int8", "bfloat16", "float32"))
 MODEL_CUDA_GRAPHS = env_bool("MODEL_CUDA_GRAPHS", False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from chatbot.answering.prompting import Turn
@@ -22,7 +23,8 @@ class Question:
     conversation: whose prefix the engine may reuse.
     deadline_s: seconds until the answer must have ended, counted from the call of `answer`.
     patient: nobody waits, so a long queue is no reason to answer without the model.
-    second_look: whether the model judges what the search is not sure of. may_quote: whether a published text may stand as the
+    second_look: whether the model judges what the search is not sure of. look_heads: a folder with heads of this machine's own
+    for that, beside the shipped ones. may_quote: whether a published text may stand as the
     answer; without it the model writes where it can, to try the checks on more of its sentences.
     version: which of the engine's versions writes; empty for the live one.
     """
@@ -35,6 +37,7 @@ class Question:
     deadline_s: float = 60.0
     patient: bool = False
     second_look: bool = False
+    look_heads: Path | None = None
     may_quote: bool = True
     version: str = ""
 

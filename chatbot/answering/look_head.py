@@ -28,7 +28,7 @@ class Join:
 
     which_*: which entry it is, given that one answers (a softmax over likelihood and distance in score). whether_*: whether one
     does (a logistic model). just_said: what an entry loses that the customer has just read: who asks on seldom wants the same
-    again, yet the model likes it, for it is about the same thing. neutral: the likelihood of an entry that could not be looked at.
+    again, yet the model likes it, for it is about the same thing. neutral: the likelihood of an entry not looked at.
     """
 
     which_behind: float
@@ -57,10 +57,14 @@ class LookHead:
 
 
 @functools.cache
-def head_for(model: str) -> LookHead | None:
-    """The head of these base weights; None where there is none."""
-    path = SHIPPED / f"{Path(model).name.lower()}.safetensors"
-    return load(path) if path.is_file() else None
+def head_for(model: str, *, folder: Path | None = None) -> LookHead | None:
+    """The head of these base weights, of the folder rather than the shipped one; None where there is none."""
+    paths = [path_of(model, folder=place) for place in (folder, SHIPPED) if place]
+    return next((load(path) for path in paths if path.is_file()), None)
+
+
+def path_of(model: str, *, folder: Path) -> Path:
+    return folder / f"{Path(model).name.lower()}.safetensors"
 
 
 def load(path: Path) -> LookHead:

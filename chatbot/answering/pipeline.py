@@ -52,7 +52,7 @@ def answer(
         return
     find(work, search)
     decide_kind(work)
-    if _wants_second_look(work):
+    if wants_second_look(work):
         ended = yield from _look_again(work, engine=engine, should_stop=should_stop)
         if ended:
             yield ended
@@ -63,7 +63,7 @@ def answer(
         yield _without_model(work)
 
 
-def _wants_second_look(work: Work) -> bool:
+def wants_second_look(work: Work) -> bool:
     """Whether the model shall judge what was found: the search neither knows it surely nor parts the message into questions."""
     if not work.question.second_look or not work.sources or work.several or work.all_sure:
         return False

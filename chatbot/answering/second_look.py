@@ -76,10 +76,10 @@ def look_messages(question: Question, match: Match) -> list[ChatMessage]:
     return [ChatMessage("system", RULES), ChatMessage("user", task)]
 
 
-def look_request(question: Question, match: Match, *, head: LookHead | None = None, version: str = "") -> GenerationRequest:
-    """No conversation: nothing of it is worth keeping for the next turn. A head reads the base weights, whoever writes."""
-    asked = GenerationRequest(uuid4().hex, look_messages(question, match), max_new_tokens=1, logprobs=True)
-    return replace(asked, hidden_layer=head.layer, version=version) if head else asked
+def look_request(question: Question, match: Match, *, layer: int | None = None, version: str = "") -> GenerationRequest:
+    """No conversation: nothing of it is worth keeping for the next turn. layer: what a head reads."""
+    messages = look_messages(question, match)
+    return GenerationRequest(uuid4().hex, messages, max_new_tokens=1, logprobs=True, hidden_layer=layer, version=version)
 
 
 def is_look(request: GenerationRequest) -> bool:
@@ -98,7 +98,7 @@ def yes_of(output: GenerationOutput) -> float | None:
 
 
 def told_of(outputs: Sequence[GenerationOutput], *, head: LookHead | None, most: int) -> Told:
-    """Read each output by the head if the engine has told what it reads, else by its word. most: how many were to be looked at."""
+    """Read each output by the head if the engine has told what it reads, else by its word. most: how many were to be asked of."""
     missing = (None,) * (most - len(outputs))
     if head:
         read = tuple(head.likelihood(output.hidden) for output in outputs)
@@ -121,8 +121,10 @@ def look_at_each(
     Raises EngineError when the engine takes none of them.
     """
     base = engine.versions[0]
-    head = head_for(base)
-    requests = [look_request(question, match, head=head, version=base) for match in matches]
+    head = head_for(base, folder=question.look_heads)
+    # A head was fitted on the base weights, so these are asked whoever writes; a word is the live version's.
+    layer, version = (head.layer, base) if head else (None, "")
+    requests = [look_request(question, match, layer=layer, version=version) for match in matches]
     with line.join(engine) as place:
         first = yield from submit(
             requests[0], engine=engine, place=place, should_stop=should_stop, deadline_at=deadline_at, patience=patience
@@ -165,9 +167,7 @@ def just_said(question: Question, match: Match) -> bool:
     return bool(match.answer.strip()) and match.answer.strip() in last
 
 
-def looked_confidences(
-    told: Told, *, scores: Sequence[float], confidence: float, said: Sequence[bool] = ()
-) -> list[float]:
+def looked_confidences(told: Told, *, scores: Sequence[float], confidence: float, said: Sequence[bool] = ()) -> list[float]:
     """Join what the model told of each entry with what the search knew, on the scale of confidence; best first is not implied.
 
     scores: the search's, in its order; confidence: its confidence in the first. said: which entries the customer has just read.

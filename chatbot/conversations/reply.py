@@ -81,6 +81,7 @@ def _read(held: Claim) -> Work:
         company=runtime.company(),
         deadline_s=settings.REPLY_DEADLINE_S,
         second_look=settings.ANSWER_SECOND_LOOK,
+        look_heads=settings.LOOK_HEADS_DIR,
         version=_staged_version(generation.conversation_id),
     )
     return Work(generation, question)

@@ -19,7 +19,7 @@ class HiddenStates:
         self._seen: dict[int, torch.Tensor] = {}
 
     def watch(self, layers: Iterable[int]) -> None:
-        """Keep what these layers, counted from 0, give out in the passes from now on. A layer that the model lacks is left out."""
+        """Keep what these layers, counted from 0, give out in the passes from now on. A layer that a model lacks is left out."""
         self._seen.clear()
         self.watched = {layer for layer in layers if 0 <= layer < len(self._layers)}
         for layer in self.watched - self._hooked:

@@ -132,7 +132,7 @@ def figures_of(outcomes: Sequence[Outcome]) -> Figures:
         recall_at_3=_mean([outcome.rank is not None and outcome.rank <= 3 for outcome in known]),
         recall_at_5=_mean([outcome.rank is not None and outcome.rank <= 5 for outcome in known]),
         mrr_at_10=_mean([1 / outcome.rank if outcome.rank else 0.0 for outcome in known]),
-        null_auroc=_auroc(confident, unconfident),
+        null_auroc=auroc(confident, unconfident),
         refused=_mean([outcome.decision not in ("direct", "compose") for outcome in null]),
         accepted_at_95=_accepted_at_95(confident, unconfident),
         answered=len(answered) / max(len(outcomes), 1),
@@ -147,7 +147,7 @@ def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _auroc(higher: Sequence[float], lower: Sequence[float]) -> float | None:
+def auroc(higher: Sequence[float], lower: Sequence[float]) -> float | None:
     """The chance that a value of the first kind is above one of the second; ties count half."""
     if not higher or not lower:
         return None

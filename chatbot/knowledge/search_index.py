@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from chatbot.engine.embedder import Embedder, Vectors
-from chatbot.knowledge.confidence import ERROR_BUDGET, Calibration, calibrate, evidence_of
+from chatbot.knowledge.confidence import DIRECT_AT, ERROR_BUDGET, Calibration, calibrate, evidence_of
 from chatbot.knowledge.lexical import tokens
 from chatbot.knowledge.matrices import Matrix, Rows
 from chatbot.knowledge.scoring import Carried, Scorer, Scores
@@ -27,6 +27,9 @@ _BEFORE_SHARE = 0.2
 # What a named category adds to its entries, in standard deviations of the score; others lose as much likeness as parts strangers.
 _TOPIC_WEIGHT = 16.0
 _OTHER_TOPIC_LOSS = 0.5
+_LEFT_OUT_BATCH = 200
+# A phrasing whose entry is gone and that another entry finds with this confidence has a rival worth telling apart.
+_RIVAL_AT = 0.3
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,27 @@ class SearchIndex:
                 "rank": round((time.monotonic() - embedded) * 1000, 2),
             },
         )
+
+    def with_rivals(self, *, most: int, rivals: int) -> list[tuple[str, str, list[str]]]:
+        """Phrasings, their own keys, and the keys that come first once that entry is taken away. Drawn the same each time.
+
+        Only phrasings of entries that have several, and of these the ones that the search is not sure of without themselves, or
+        that another entry might be taken for the answer to.
+        """
+        drawn = np.flatnonzero(self.scorer.counts[self.scorer.owners] > 1)
+        found: list[tuple[str, str, list[str]]] = []
+        for rows in np.array_split(np.random.default_rng(1).permutation(drawn), max(len(drawn) // _LEFT_OUT_BATCH, 1)):
+            if not len(rows) or len(found) >= most or len(self.keys) < 2:
+                break
+            known = self.calibration.confidence(evidence_of(self.scorer.score_left_out(rows, whole=False)))
+            without = self.scorer.score_left_out(rows, whole=True)
+            unknown = self.calibration.confidence(evidence_of(without))
+            for place in np.flatnonzero((known < DIRECT_AT) | (unknown > _RIVAL_AT)):
+                own = int(self.scorer.owners[rows[place]])
+                first = np.argsort(-without.fused[place], kind="stable")[:rivals]
+                others = [self.keys[entry if entry < own else entry + 1] for entry in first]  # its own column is gone
+                found.append((self.scorer.texts[rows[place]], self.keys[own], others))
+        return found[:most]
 
     def _confidence(self, scores: Scores) -> float:
         return float(self.calibration.confidence(evidence_of(scores))[0])

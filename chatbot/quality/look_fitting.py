@@ -16,6 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from chatbot.answering.look_head import Join, LookHead
+from chatbot.knowledge.evaluation import auroc
+
+Matrix = NDArray[np.float64]
 
 # Of the way up: layer 18 of 28.
 DEPTH = 2 / 3
@@ -30,11 +33,15 @@ _JUST_SAID = 1.0
 
 @dataclass(frozen=True)
 class Looked:
-    """One question and the entries looked at. states: (N, width). scores: the search's. said: read just before. right: the place
-    of the entry that answers, None where none does. for_join: a question as customers ask it, found by the search as it is."""
+    """One question and the N entries looked at.
+
+    states: (N, width). yes: how probable the model held that word. scores: the search's. said: which the customer has just read.
+    right: the place of the entry that answers, None where none does. for_join: customers ask so, and the search found so.
+    """
 
     text: str
     states: NDArray[np.float32]
+    yes: tuple[float, ...]
     scores: tuple[float, ...]
     confidence: float
     said: tuple[bool, ...]
@@ -46,23 +53,39 @@ class Looked:
         return hashlib.sha256(self.text.encode()).digest()[1] % FOLDS
 
     @property
-    def labels(self) -> NDArray[np.float64]:
+    def labels(self) -> Matrix:
         return np.array([place == self.right for place in range(len(self.scores))], dtype=np.float64)
 
 
-def fit_head(looked: Sequence[Looked], *, layer: int) -> LookHead:
-    """Raises ValueError where there is nothing to tell apart."""
-    crossed: dict[int, NDArray[np.float64]] = {}
+def fit_head(looked: Sequence[Looked], *, layer: int) -> tuple[LookHead, list[Matrix]]:
+    """The head, and the log odds that each question's entries got from the other folds. Raises ValueError for only one kind."""
+    crossed: dict[int, Matrix] = {}
     for fold in range(FOLDS):
         weights, bias = _plane([one for one in looked if one.fold != fold])
         crossed |= {place: one.states @ weights + bias for place, one in enumerate(looked) if one.fold == fold}
     asked = [place for place, one in enumerate(looked) if one.for_join]
     weights, bias = _plane(looked)
     join = _join([looked[place] for place in asked], [crossed[place] for place in asked])
-    return LookHead(layer, weights.astype(np.float32), bias, join)
+    return LookHead(layer, weights.astype(np.float32), bias, join), [crossed[place] for place in range(len(looked))]
 
 
-def _plane(looked: Sequence[Looked]) -> tuple[NDArray[np.float64], float]:
+def figures_of(looked: Sequence[Looked], crossed: Sequence[Matrix]) -> dict[str, float | None]:
+    """How well likelihoods from other folds tell what answers, beside the model's own word, of the questions customers ask."""
+    asked = [(one, odds) for one, odds in zip(looked, crossed, strict=True) if one.for_join]
+    rows: dict[str, float | None] = {"questions": len(asked), "phrasings": len(looked) - len(asked)}
+    for name, odds in (("head", [odds for _, odds in asked]), ("word", [np.array(one.yes) for one, _ in asked])):
+        labels = np.concatenate([one.labels for one, _ in asked])
+        likeliest = np.array([max(one) for one in odds])
+        known = np.array([one.right is not None for one, _ in asked])
+        first = [odds[place].argmax() == one.right for place, (one, _) in enumerate(asked) if one.right is not None]
+        every = np.concatenate(odds)
+        rows[f"{name}: entries, AUROC"] = auroc(every[labels == 1].tolist(), every[labels == 0].tolist())
+        rows[f"{name}: answerable or not, AUROC"] = auroc(likeliest[known].tolist(), likeliest[~known].tolist())
+        rows[f"{name}: right entry first"] = float(np.mean(first)) if first else 0.0
+    return rows
+
+
+def _plane(looked: Sequence[Looked]) -> tuple[Matrix, float]:
     """Newton's method on the summed loss; returns weights (width,) and bias for states as they are."""
     states = np.concatenate([one.states for one in looked]).astype(np.float64)
     labels = np.concatenate([one.labels for one in looked])
@@ -80,7 +103,7 @@ def _plane(looked: Sequence[Looked]) -> tuple[NDArray[np.float64], float]:
     return plain, float(weights[-1] - means @ plain)
 
 
-def _join(looked: Sequence[Looked], odds: Sequence[NDArray[np.float64]]) -> Join:
+def _join(looked: Sequence[Looked], odds: Sequence[Matrix]) -> Join:
     """The likeliest five numbers. odds: of each question's entries, in log odds."""
     rows = [
         (
@@ -105,9 +128,9 @@ def _join(looked: Sequence[Looked], odds: Sequence[NDArray[np.float64]]) -> Join
             else:
                 told_right = torch.log_softmax(which, dim=0)[right] - torch.nn.functional.softplus(-whether)
                 total = total - told_right / len(rows)
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         return total
 
-    search.step(loss)
+    search.step(loss)  # type: ignore[no-untyped-call]
     behind, told, bias, confidence, whether = map(float, numbers.detach())
     return Join(behind, told, bias, confidence, whether, just_said=_JUST_SAID, neutral=0.3)

@@ -72,6 +72,10 @@ class ScratchKnowledge:
             timings_ms={**found.timings_ms, "total": total_ms},
         )
 
+    def entry(self, key: str, *, locale: str) -> Match:
+        """One entry as a search would give it out, in that language where there is one."""
+        return self._match(key, locale=locale, score=1.0)
+
     def _match(self, key: str, *, locale: str, score: float) -> Match:
         variants = self._by_key[key]
         faq = variants[best_locale(list(variants), wanted=locale)]

@@ -154,6 +154,7 @@ def _run(
         deadline_s=settings.REPLY_DEADLINE_S if deadline_s is None else deadline_s,
         patient=deadline_s == PATIENT_DEADLINE_S,
         second_look=settings.ANSWER_SECOND_LOOK and isinstance(engine, WatchedEngine),
+        look_heads=settings.LOOK_HEADS_DIR,
         may_quote=may_quote,
     )
     seen = WatchedSearch(search)

@@ -44,6 +44,7 @@ class Command(BaseCommand):
             company=runtime.company(),
             deadline_s=settings.REPLY_DEADLINE_S,
             second_look=settings.ANSWER_SECOND_LOOK,
+            look_heads=settings.LOOK_HEADS_DIR,
         )
         engine = self._engine()
         try:

@@ -24,6 +24,7 @@ from chatbot.knowledge.management.commands.importfaqs import read_file
 from chatbot.quality import scratch
 from chatbot.quality.asked import Asked, read_asked
 from chatbot.quality.judging import judged_line, summary, table
+from chatbot.quality.scratch import ScratchKnowledge
 from chatbot.quality.several import in_order
 from chatbot.quality.trying import try_patiently
 
@@ -53,7 +54,7 @@ class Command(BaseCommand):
         except ChatbotError as error:
             raise CommandError(f"{questions}: {error.message}") from error
         done = _lines_of(out, asked) if options["resume"] else []
-        search = self._search(options["knowledge"]) if options["knowledge"] else search_all
+        search = knowledge_of(options["knowledge"]).search if options["knowledge"] else search_all
         engine = self._engine()
         begun = time.monotonic()
         try:
@@ -89,16 +90,18 @@ class Command(BaseCommand):
         self.stderr.write(f"Loaded {engine.model_version} in {time.monotonic() - begun:.1f} s.")
         return engine
 
-    def _search(self, file: Path) -> Search:
-        try:
-            entries, errors = read_entries(read_file(file), format=format_of(file.name), strict=False)
-        except ChatbotError as error:
-            raise CommandError(f"{file}: {error.message}") from error
-        if errors:
-            raise CommandError(f"{file}:\n" + "\n".join(map(str, errors[:MAX_ISSUES])))
-        texts = len({text for entry in entries for text in (entry.text.question, *entry.text.phrasings)})
-        with tqdm(total=texts, desc="embedding", unit=" texts", disable=None) as bar:
-            return scratch.of_entries(entries, embedder=default_embedder(), progress=bar.update).search
+
+def knowledge_of(file: Path) -> ScratchKnowledge:
+    """The FAQs of a file, held in memory. Raises CommandError."""
+    try:
+        entries, errors = read_entries(read_file(file), format=format_of(file.name), strict=False)
+    except ChatbotError as error:
+        raise CommandError(f"{file}: {error.message}") from error
+    if errors:
+        raise CommandError(f"{file}:\n" + "\n".join(map(str, errors[:MAX_ISSUES])))
+    texts = len({text for entry in entries for text in (entry.text.question, *entry.text.phrasings)})
+    with tqdm(total=texts, desc="embedding", unit=" texts", disable=None) as bar:
+        return scratch.of_entries(entries, embedder=default_embedder(), progress=bar.update)
 
 
 def _answers(asked: list[Asked], *, search: Search, engine: Engine, workers: int, may_quote: bool) -> Iterator[dict[str, Any]]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from chatbot.answering.answers import Answer, Question, Waiting
+from chatbot.answering.look_head import LookHead, path_of, save
 from chatbot.answering.prompting import Turn
-from chatbot.answering.second_look import RULES, Told, is_look, look_messages, looked_confidences, yes_of
+from chatbot.answering.second_look import BY_WORD, RULES, Told, is_look, look_messages, looked_confidences, yes_of
 from chatbot.company import Company
 from chatbot.engine.requests import EngineBusy, GenerationHandle, GenerationOutput, GenerationRequest
 from chatbot.knowledge.confidence import CLARIFY_AT, COMPOSE_AT, DIRECT_AT
@@ -166,3 +169,31 @@ def test_search_and_model_are_joined() -> None:
     assert joined(0.5, 0.8)[1] > joined(0.5, 0.8, scores=(3.0, 0.5))[1], "what the search puts far behind is less likely"
     assert joined(0.8, None)[0] > joined(0.8, 0.8)[0]
     assert joined(0.9, scores=(0.0,)) and all(0 <= one <= 1 for one in joined(0.999, 0.001))
+
+
+class Thinker(FakeEngine):
+    """Says the same of every entry; its layer 2 knows better. Two versions: the base weights, and an adapter that is live."""
+
+    versions = ("thinker", "tuned")
+    model_version = "tuned"
+
+    def submit(self, request: GenerationRequest) -> GenerationHandle:
+        self.requests.append(request)
+        handle = GenerationHandle(request)
+        state = 3.0 if "return something" in request.messages[-1].content else -3.0
+        handle.finish(GenerationOutput("Yes", "stop", logprobs=(-0.5,), hidden=(1.0, state)))
+        return handle
+
+
+def test_what_the_model_thinks_counts_more_than_what_it_says(run: Run, tmp_path: Path) -> None:
+    head = LookHead(2, np.array([0.0, 1.0], dtype=np.float32), 0.0, BY_WORD)
+    save(head, path_of("thinker", folder=tmp_path))
+    engine = Thinker()
+    found = looked(run, engine, DELIVERY, RETURNS, look_heads=tmp_path)
+    assert (found.decision, found.text) == ("direct", RETURNS.answer)
+    assert [row["yes"] for row in found.trace["looks"]] == [0.953, 0.047]
+    assert {(request.version, request.hidden_layer) for request in engine.requests} == {("thinker", 2)}, "the base weights'"
+    engine = Thinker()
+    by_word = looked(run, engine, DELIVERY, RETURNS)
+    assert [row["yes"] for row in by_word.trace["looks"]] == [0.607, 0.607]
+    assert {(request.version, request.hidden_layer) for request in engine.requests} == {("", None)}, "the live version's"

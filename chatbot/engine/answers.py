@@ -6,6 +6,7 @@ Only the first answer is streamed; the request has ended when all of them have.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -82,6 +83,11 @@ class Answer:
         """The layer whose state is asked for; it is that of the prompt, so nothing once a token is written."""
         return None if self.job.new_tokens else self.whole.asked.hidden_layer
 
+    def note(self, hidden: Mapping[int, torch.Tensor], *, row: int) -> None:
+        """Keep the watched layer's state, from (rows, width) of each watched layer."""
+        if self.watched is not None and self.watched in hidden:
+            self.hidden = tuple(hidden[self.watched][row].tolist())
+
     def accept(self, tokens: list[int], *, stop_tokens: frozenset[int]) -> FinishReason | None:
         """Append chosen tokens up to the end of the answer, deliver their text in one piece and say whether it has ended.
 
@@ -132,3 +138,8 @@ class Answer:
         self.first_piece_at = self.first_piece_at or time.monotonic()
         if self.is_first:
             self.whole.handle.deliver(text)
+
+
+def watched_by(answers: Iterable[Answer | None]) -> set[int]:
+    """The layers that any of them asks for."""
+    return {answer.watched for answer in answers if answer and answer.watched is not None}

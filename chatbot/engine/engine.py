@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from chatbot.engine.answers import Answer, OpenRequest
+from chatbot.engine.answers import Answer, OpenRequest, watched_by
 from chatbot.engine.detokenizer import TextStream
 from chatbot.engine.device import is_out_of_memory, require_room
 from chatbot.engine.drafting import draft_tokens, verified_tokens
@@ -35,16 +35,13 @@ from chatbot.engine.requests import (
     PromptTooLong,
     check_request,
 )
-from chatbot.engine.runner import Runner
+from chatbot.engine.runner import Runner, Step
 from chatbot.engine.sampling import greedy_tokens, sample_token, token_logprobs
 from chatbot.engine.scheduler import Job, QueueFull, Scheduler, Segment
 from chatbot.engine.slots import SlotPool
 from chatbot.engine.versions import Versions
 
 logger = logging.getLogger(__name__)
-
-# What ran, the logits of its rows, and the watched layers' states of the same rows.
-Step = tuple[list[Segment], torch.Tensor | None, dict[int, torch.Tensor]]
 
 # Conversations whose cache outlives their answer, beside the running ones.
 KEPT_PER_RUNNING = 1
@@ -266,11 +263,10 @@ class BatchedEngine:
             self._advance(*step)
 
     def _end_unwanted(self) -> None:
-        now = time.monotonic()
         with self._wake:
             answers = list(self._answers.values())
         for answer in answers:
-            if reason := answer.whole.unwanted(now):
+            if reason := answer.whole.unwanted(time.monotonic()):
                 with self._alone(answer, code="answer_failed"):
                     self._finish(answer, reason)
 
@@ -321,9 +317,7 @@ class BatchedEngine:
         return done
 
     def _run_step(self, segments: list[Segment]) -> Step:
-        answers = [self._answers.get(segment.job.job_id) for segment in segments if segment.logit_rows]
-        watched = {answer.watched for answer in answers if answer and answer.watched is not None}
-        self._runner.watch(watched)
+        self._runner.watch(watched_by(self._answers.get(segment.job.job_id) for segment in segments if segment.logit_rows))
         return segments, self._runner.step(segments), self._runner.hidden
 
     def _advance(self, segments: list[Segment], logits: torch.Tensor | None, hidden: dict[int, torch.Tensor]) -> None:
@@ -339,8 +333,7 @@ class BatchedEngine:
             for job in takers:
                 if (answer := self._answers.get(job.job_id)) and logits is not None:
                     with self._alone(answer, code="answer_failed"):
-                        if answer.watched in hidden:
-                            answer.hidden = tuple(hidden[answer.watched][rows.start].tolist())
+                        answer.note(hidden, row=rows.start)
                         self._choose(answer, logits[rows], best=best[rows], sound=sound[rows])
 
     def _take_in(self, segment: Segment) -> None:

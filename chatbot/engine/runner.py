@@ -30,6 +30,10 @@ PROOF_TOLERANCE_IN_FEW_DIGITS = 0.2
 UNFIT = (AttributeError, NotImplementedError, TypeError, ValueError, AssertionError, IndexError, RuntimeError)
 
 
+# What ran, the logits of its rows, and the watched layers' states of the same rows.
+Step = tuple[list[Segment], torch.Tensor | None, dict[int, torch.Tensor]]
+
+
 class Runner:
     """The model, its cache and its device. graphs: replay the decoding steps of a GPU as CUDA graphs."""
 

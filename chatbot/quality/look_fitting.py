@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from chatbot.answering.look_head import Join, LookHead
@@ -27,8 +26,8 @@ FOLDS = 5
 _NEWTON_STEPS = 15
 # Weak: there are few questions and five numbers.
 _JOIN_PENALTY = 0.003
-_JOIN_STEPS = 200
 _JUST_SAID = 1.0
+_NEUTRAL = 0.3
 
 
 @dataclass(frozen=True)
@@ -86,51 +85,53 @@ def figures_of(looked: Sequence[Looked], crossed: Sequence[Matrix]) -> dict[str,
 
 
 def _plane(looked: Sequence[Looked]) -> tuple[Matrix, float]:
-    """Newton's method on the summed loss; returns weights (width,) and bias for states as they are."""
+    """Returns weights (width,) and bias for states as they are."""
     states = np.concatenate([one.states for one in looked]).astype(np.float64)
     labels = np.concatenate([one.labels for one in looked])
     if len(set(labels.tolist())) < 2:
         raise ValueError("There must be entries that answer and entries that do not.")
     means, scales = states.mean(axis=0), states.std(axis=0) + 1e-6
     design = np.column_stack([(states - means) / scales, np.ones(len(states))])
-    penalty = np.array([RIDGE] * states.shape[1] + [1e-3])
-    weights = np.zeros(design.shape[1])
-    for _ in range(_NEWTON_STEPS):
-        chance = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
-        gradient = design.T @ (chance - labels) + penalty * weights
-        weights -= np.linalg.solve((design * (chance * (1 - chance))[:, None]).T @ design + np.diag(penalty), gradient)
+    weights = _logistic(design, labels, penalty=np.array([RIDGE] * states.shape[1] + [1e-3]))
     plain = weights[:-1] / scales
     return plain, float(weights[-1] - means @ plain)
 
 
 def _join(looked: Sequence[Looked], odds: Sequence[Matrix]) -> Join:
-    """The likeliest five numbers. odds: of each question's entries, in log odds."""
-    rows = [
-        (
-            torch.tensor(told - _JUST_SAID * np.array(one.said)),
-            torch.tensor([1 - score / one.scores[0] for score in one.scores], dtype=torch.float64),
-            torch.logit(torch.tensor(one.confidence, dtype=torch.float64), eps=1e-3),
-            one.right,
-        )
-        for one, told in zip(looked, odds, strict=True)
-    ]
-    numbers = torch.tensor([2.0, 1.0, 0.0, 0.5, 1.0], dtype=torch.float64, requires_grad=True)
-    search = torch.optim.LBFGS([numbers], max_iter=_JOIN_STEPS, line_search_fn="strong_wolfe")
+    """odds: of each question's entries, in log odds. Which entry it is and whether one does are apart, so one is fitted first."""
+    told = [own - _JUST_SAID * np.array(one.said) for one, own in zip(looked, odds, strict=True)]
+    features = [np.column_stack([np.array(one.scores) / one.scores[0] - 1, own]) for one, own in zip(looked, told, strict=True)]
+    penalty = 2 * _JOIN_PENALTY * len(looked)
+    which = _softmax([(rows, one.right) for rows, one in zip(features, looked, strict=True) if one.right is not None], penalty)
+    likeliest = [own[(rows @ which).argmax()] for rows, own in zip(features, told, strict=True)]
+    confidence = np.clip([one.confidence for one in looked], 1e-3, 1 - 1e-3)
+    design = np.column_stack([np.ones(len(looked)), np.log(confidence / (1 - confidence)), likeliest])
+    answered = np.array([one.right is not None for one in looked], dtype=np.float64)
+    whether = _logistic(design, answered, penalty=np.full(3, penalty))
+    behind, told_which, bias, search, told_whether = map(float, (*which, *whether))
+    return Join(behind, told_which, bias, search, told_whether, just_said=_JUST_SAID, neutral=_NEUTRAL)
 
-    def loss() -> torch.Tensor:
-        search.zero_grad()
-        total = _JOIN_PENALTY * numbers.square().sum()
-        for told, behind, confidence, right in rows:
-            which = numbers[1] * told - numbers[0] * behind
-            whether = numbers[2] + numbers[3] * confidence + numbers[4] * told[which.argmax()]
-            if right is None:
-                total = total + torch.nn.functional.softplus(whether) / len(rows)
-            else:
-                told_right = torch.log_softmax(which, dim=0)[right] - torch.nn.functional.softplus(-whether)
-                total = total - told_right / len(rows)
-        total.backward()  # type: ignore[no-untyped-call]
-        return total
 
-    search.step(loss)  # type: ignore[no-untyped-call]
-    behind, told, bias, confidence, whether = map(float, numbers.detach())
-    return Join(behind, told, bias, confidence, whether, just_said=_JUST_SAID, neutral=0.3)
+def _logistic(design: Matrix, labels: Matrix, *, penalty: Matrix) -> Matrix:
+    """Newton's method on the summed loss and half the penalised squares; returns the weights."""
+    weights = np.zeros(design.shape[1])
+    for _ in range(_NEWTON_STEPS):
+        chance = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
+        gradient = design.T @ (chance - labels) + penalty * weights
+        weights -= np.linalg.solve((design * (chance * (1 - chance))[:, None]).T @ design + np.diag(penalty), gradient)
+    return weights
+
+
+def _softmax(choices: Sequence[tuple[Matrix, int]], penalty: float) -> Matrix:
+    """The same for choices of one row among several: each the rows' features, and which of them was right."""
+    weights = np.zeros(choices[0][0].shape[1])
+    for _ in range(_NEWTON_STEPS):
+        gradient, curvature = penalty * weights, penalty * np.eye(len(weights))
+        for rows, right in choices:
+            shares = np.exp(rows @ weights - (rows @ weights).max())
+            shares /= shares.sum()
+            mean = shares @ rows
+            gradient += mean - rows[right]
+            curvature += (rows * shares[:, None]).T @ rows - np.outer(mean, mean)
+        weights -= np.linalg.solve(curvature, gradient)
+    return weights

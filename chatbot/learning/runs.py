@@ -280,19 +280,19 @@ def take_version(run: TrainingRun, result: dict[str, Any]) -> Any:
         raise Conflict(told, code="adapter_wrong_base")
     folder = folder_of(run)
     name = f"{run.dataset.name}-{run.method}-{run.pk}"[:60]
-    described = json.loads((folder / "manifest.json").read_text())
-    origin = {
-        "run": run.pk,
-        "method": run.method,
-        "dataset": run.dataset.name,
-        "dataset_sha256": run.dataset.sha256,
-        "options": described["options"],
-        "versions": described["versions"],
-        "examples": described["train"],
-        "result": result,
-    }
     with transaction.atomic():  # listed with what it was trained on, or not at all
         version = versions.add_adapter(folder / "adapter", name=name, added_by=run.created_by)
+        described = json.loads((folder / "manifest.json").read_text())
+        origin = {
+            "run": run.pk,
+            "method": run.method,
+            "dataset": run.dataset.name,
+            "dataset_sha256": run.dataset.sha256,
+            "options": described["options"],
+            "versions": described["versions"],
+            "examples": described["train"],
+            "result": result,
+        }
         lineage.describe(version, origin, trained_on=described["trained_on"])
     return version
 

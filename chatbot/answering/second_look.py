@@ -21,6 +21,7 @@ from chatbot.answering.answers import Match, Question, Waiting
 from chatbot.answering.asking import Patience, TooLong, output_of, pieces_of, submit
 from chatbot.answering.look_head import Join, LookHead, head_for
 from chatbot.answering.prompting import MAX_QUESTION_CHARS, neutralise, one_line
+from chatbot.answering.understanding import points_back
 from chatbot.answering.waiting import line
 from chatbot.engine.requests import ChatMessage, Engine, EngineError, GenerationHandle, GenerationOutput, GenerationRequest
 from chatbot.knowledge.confidence import Marks, on_scale
@@ -69,7 +70,9 @@ def look_messages(question: Question, match: Match) -> list[ChatMessage]:
     """The prompt of one look. Text of customers and FAQs is data here as well."""
     most = _MAX_PASSAGE_CHARS if match.faq_id is None else _MAX_ANSWER_CHARS
     passage = f"{neutralise(match.question)} {neutralise(match.answer)[:most]}"
-    before = next((turn.text for turn in reversed(question.history) if turn.role == "user"), "")
+    # Beside what has nothing to do with it, a right entry's likelihood falls from a half to a twentieth: people change the subject.
+    back = points_back(question.text)
+    before = next((turn.text for turn in reversed(question.history) if turn.role == "user"), "") if back else ""
     said = f'Before, the customer asked: "{one_line(before)[:_MAX_BEFORE_CHARS]}"\n' if before.strip() else ""
     asked = f'{said}Customer: "{one_line(question.text)[:MAX_QUESTION_CHARS]}"'
     task = f"Passage: {passage}\n\n{asked}\nDoes the passage answer this? Write Yes or No."

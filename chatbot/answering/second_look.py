@@ -70,7 +70,7 @@ def look_messages(question: Question, match: Match) -> list[ChatMessage]:
     """The prompt of one look. Text of customers and FAQs is data here as well."""
     most = _MAX_PASSAGE_CHARS if match.faq_id is None else _MAX_ANSWER_CHARS
     passage = f"{neutralise(match.question)} {neutralise(match.answer)[:most]}"
-    # Beside what has nothing to do with it, a right entry's likelihood falls from a half to a twentieth: people change the subject.
+    # People change the subject: beside another one, a right entry's likelihood falls from a half to a twentieth.
     back = points_back(question.text)
     before = next((turn.text for turn in reversed(question.history) if turn.role == "user"), "") if back else ""
     said = f'Before, the customer asked: "{one_line(before)[:_MAX_BEFORE_CHARS]}"\n' if before.strip() else ""

@@ -15,7 +15,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from chatbot.answering.decisions import decide
-from chatbot.errors import ChatbotError
 from chatbot.knowledge.embedding import default_embedder
 from chatbot.knowledge.evaluation import (
     Figures,
@@ -26,9 +25,7 @@ from chatbot.knowledge.evaluation import (
     said_before,
     search_as_served,
 )
-from chatbot.knowledge.faq_files import format_of
-from chatbot.knowledge.importing import MAX_ISSUES, read_entries
-from chatbot.knowledge.management.commands.importfaqs import read_file
+from chatbot.knowledge.management.commands.importfaqs import read_faqs, read_file
 from chatbot.knowledge.models import FaqStatus
 from chatbot.knowledge.search_index import SearchIndex
 
@@ -100,12 +97,6 @@ class Command(BaseCommand):
 
 
 def _faq_rows(file: Path) -> list[dict[str, Any]]:
-    try:
-        entries, errors = read_entries(read_file(file), format=format_of(file.name), strict=False)
-    except ChatbotError as error:
-        raise CommandError(f"{file}: {error.message}") from error
-    if errors:
-        raise CommandError(f"{file}:\n" + "\n".join(map(str, errors[:MAX_ISSUES])))
     return [
         {
             "key": entry.key,
@@ -113,7 +104,7 @@ def _faq_rows(file: Path) -> list[dict[str, Any]]:
             "question": entry.text.question,
             "phrasings": entry.text.phrasings,
         }
-        for entry in entries
+        for entry in read_faqs(file)
         if (entry.status or FaqStatus.PUBLISHED) == FaqStatus.PUBLISHED
     ]
 

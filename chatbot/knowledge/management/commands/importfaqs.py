@@ -11,7 +11,7 @@ from tqdm import tqdm
 from chatbot.errors import ChatbotError
 from chatbot.knowledge.embedding import default_embedder
 from chatbot.knowledge.faq_files import MAX_FILE_BYTES, format_of
-from chatbot.knowledge.importing import ImportReport, import_faqs
+from chatbot.knowledge.importing import MAX_ISSUES, Entry, ImportReport, import_faqs, read_entries
 from chatbot.knowledge.indexing import refresh_index
 
 
@@ -53,6 +53,17 @@ def read_file(file: Path) -> bytes:
             return stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise CommandError(f"{file}: {error.strerror}") from error
+
+
+def read_faqs(file: Path) -> list[Entry]:
+    """The entries of a FAQ file that is measured, not stored. Raises CommandError."""
+    try:
+        entries, errors = read_entries(read_file(file), format=format_of(file.name), strict=False)
+    except ChatbotError as error:
+        raise CommandError(f"{file}: {error.message}") from error
+    if errors:
+        raise CommandError(f"{file}:\n" + "\n".join(map(str, errors[:MAX_ISSUES])))
+    return entries
 
 
 def _errors(report: ImportReport) -> str:

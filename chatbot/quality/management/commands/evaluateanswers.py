@@ -18,9 +18,7 @@ from chatbot.documents.search import search_all
 from chatbot.engine.requests import Engine, EngineError
 from chatbot.errors import ChatbotError
 from chatbot.knowledge.embedding import default_embedder
-from chatbot.knowledge.faq_files import format_of
-from chatbot.knowledge.importing import MAX_ISSUES, read_entries
-from chatbot.knowledge.management.commands.importfaqs import read_file
+from chatbot.knowledge.management.commands.importfaqs import read_faqs, read_file
 from chatbot.quality import scratch
 from chatbot.quality.asked import Asked, read_asked
 from chatbot.quality.judging import judged_line, summary, table
@@ -93,12 +91,7 @@ class Command(BaseCommand):
 
 def knowledge_of(file: Path) -> ScratchKnowledge:
     """The FAQs of a file, held in memory. Raises CommandError."""
-    try:
-        entries, errors = read_entries(read_file(file), format=format_of(file.name), strict=False)
-    except ChatbotError as error:
-        raise CommandError(f"{file}: {error.message}") from error
-    if errors:
-        raise CommandError(f"{file}:\n" + "\n".join(map(str, errors[:MAX_ISSUES])))
+    entries = read_faqs(file)
     texts = len({text for entry in entries for text in (entry.text.question, *entry.text.phrasings)})
     with tqdm(total=texts, desc="embedding", unit=" texts", disable=None) as bar:
         return scratch.of_entries(entries, embedder=default_embedder(), progress=bar.update)

@@ -23,9 +23,9 @@ class Question:
     conversation: whose prefix the engine may reuse.
     deadline_s: seconds until the answer must have ended, counted from the call of `answer`.
     patient: nobody waits, so a long queue is no reason to answer without the model.
-    second_look: whether the model judges what the search is not sure of. look_heads: a folder with heads of this machine's own
-    for that, beside the shipped ones. may_quote: whether a published text may stand as the
-    answer; without it the model writes where it can, to try the checks on more of its sentences.
+    second_look: whether the model judges what the search is not sure of. look_heads: a folder of this machine's own heads.
+    may_quote: whether a published text may stand as the answer; without it the model writes where it can, to try the checks on
+    more of its sentences.
     version: which of the engine's versions writes; empty for the live one.
     """
 

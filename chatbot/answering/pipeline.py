@@ -104,10 +104,8 @@ def _look_again(work: Work, *, engine: Engine, should_stop: Callable[[], bool]) 
         said=[just_said(work.question, match) for match in seen],
     )
     order = sorted(range(len(seen)), key=lambda index: -found[index])
-    work.trace["looks"] = [
-        {"key": seen[i].key, "yes": None if yes is None else round(yes, 3), "confidence": round(found[i], 3)}
-        for i, yes in ((index, told.likelihoods[index]) for index in order)
-    ]
+    yes = [None if one is None else round(one, 3) for one in told.likelihoods]
+    work.trace["looks"] = [{"key": seen[i].key, "yes": yes[i], "confidence": round(found[i], 3)} for i in order]
     work.trace["look_ms"] = ms_since(begun)
     decide_looked(work, [seen[index] for index in order], [found[index] for index in order])
     return None

@@ -1,9 +1,9 @@
 """A second look at what the search has found: the model tells of each likely entry whether it settles the question.
 
-Its likelihood is read from the model's inside where there is a head for these weights (look_head), else from how probable it held
-its one word, yes or no. The search compares wordings and is sure of what it has seen
-said that way; the model reads the entry and knows that "Do you sell insurance?" is not answered by "Was your bike stolen?". Both
-together tell far more than either. Knows engine and prompt; what follows from the likelihoods is the pipeline's business.
+The likelihood is read from the model's inside where there is a head for its weights (look_head), else from how probable it held
+its one word, yes or no. The search compares wordings and is sure of what it has seen said that way; the model reads the entry and
+knows that "Do you sell insurance?" is not answered by "Was your bike stolen?". Both together tell far more than either. Knows
+engine and prompt; what follows from the likelihoods is the pipeline's business.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from chatbot.answering.answers import Match, Question, Waiting
 from chatbot.answering.asking import Patience, TooLong, output_of, pieces_of, submit
-from chatbot.answering.look_head import Join, LookHead, head_for
+from chatbot.answering.look_head import Join, LookHead, behind, head_for, log_odds
 from chatbot.answering.prompting import MAX_QUESTION_CHARS, neutralise, one_line
 from chatbot.answering.understanding import points_back
 from chatbot.answering.waiting import line
@@ -176,17 +176,11 @@ def looked_confidences(told: Told, *, scores: Sequence[float], confidence: float
     scores: the search's, in its order; confidence: its confidence in the first. said: which entries the customer has just read.
     """
     join = told.join
-    odds = np.array([_log_odds(join.neutral if one is None else one) for one in told.likelihoods])
+    odds = np.array([log_odds(join.neutral if one is None else one) for one in told.likelihoods])
     odds[np.flatnonzero(said)] -= join.just_said
-    behind = 1.0 - np.array(scores) / scores[0] if scores[0] > 0 else np.zeros(len(odds))
-    which = join.which_told * odds - join.which_behind * behind
+    which = join.which_told * odds - join.which_behind * behind(scores)
     shares = np.exp(which - which.max())
     shares /= shares.sum()
     likeliest = float(odds[shares.argmax()])
-    whether = join.whether_bias + join.whether_search * _log_odds(confidence) + join.whether_told * likeliest
+    whether = join.whether_bias + join.whether_search * log_odds(confidence) + join.whether_told * likeliest
     return [float(one) for one in on_scale(shares / (1 + math.exp(-whether)), marks=MARKS)]
-
-
-def _log_odds(chance: float) -> float:
-    chance = min(max(chance, 0.001), 0.999)
-    return math.log(chance / (1 - chance))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chatbot.answering.look_head import Join, LookHead
+from chatbot.answering.look_head import Join, LookHead, behind, log_odds
 from chatbot.knowledge.evaluation import auroc
 
 Matrix = NDArray[np.float64]
@@ -57,7 +57,9 @@ class Looked:
 
 
 def fit_head(looked: Sequence[Looked], *, layer: int) -> tuple[LookHead, list[Matrix]]:
-    """The head, and the log odds that each question's entries got from the other folds. Raises ValueError for only one kind."""
+    """The head, and the log odds that each question's entries got from the other folds. Raises ValueError if one kind lacks."""
+    if not any(one.for_join and one.right is not None for one in looked):
+        raise ValueError("Of no question that was asked is the FAQ that answers it among those that were looked at.")
     crossed: dict[int, Matrix] = {}
     for fold in range(FOLDS):
         weights, bias = _plane([one for one in looked if one.fold != fold])
@@ -79,7 +81,7 @@ def figures_of(looked: Sequence[Looked], crossed: Sequence[Matrix]) -> dict[str,
         first = [odds[place].argmax() == one.right for place, (one, _) in enumerate(asked) if one.right is not None]
         every = np.concatenate(odds)
         rows[f"{name}: entries, AUROC"] = auroc(every[labels == 1].tolist(), every[labels == 0].tolist())
-        rows[f"{name}: answerable or not, AUROC"] = auroc(likeliest[known].tolist(), likeliest[~known].tolist())
+        rows[f"{name}: one of them or none, AUROC"] = auroc(likeliest[known].tolist(), likeliest[~known].tolist())
         rows[f"{name}: right entry first"] = float(np.mean(first)) if first else 0.0
     return rows
 
@@ -100,16 +102,15 @@ def _plane(looked: Sequence[Looked]) -> tuple[Matrix, float]:
 def _join(looked: Sequence[Looked], odds: Sequence[Matrix]) -> Join:
     """odds: of each question's entries, in log odds. Which entry it is and whether one does are apart, so one is fitted first."""
     told = [own - _JUST_SAID * np.array(one.said) for one, own in zip(looked, odds, strict=True)]
-    features = [np.column_stack([np.array(one.scores) / one.scores[0] - 1, own]) for one, own in zip(looked, told, strict=True)]
+    features = [np.column_stack([-behind(one.scores), own]) for one, own in zip(looked, told, strict=True)]
     penalty = 2 * _JOIN_PENALTY * len(looked)
     which = _softmax([(rows, one.right) for rows, one in zip(features, looked, strict=True) if one.right is not None], penalty)
     likeliest = [own[(rows @ which).argmax()] for rows, own in zip(features, told, strict=True)]
-    confidence = np.clip([one.confidence for one in looked], 1e-3, 1 - 1e-3)
-    design = np.column_stack([np.ones(len(looked)), np.log(confidence / (1 - confidence)), likeliest])
+    design = np.column_stack([np.ones(len(looked)), [log_odds(one.confidence) for one in looked], likeliest])
     answered = np.array([one.right is not None for one in looked], dtype=np.float64)
     whether = _logistic(design, answered, penalty=np.full(3, penalty))
-    behind, told_which, bias, search, told_whether = map(float, (*which, *whether))
-    return Join(behind, told_which, bias, search, told_whether, just_said=_JUST_SAID, neutral=_NEUTRAL)
+    lag, told_which, bias, search, told_whether = map(float, (*which, *whether))
+    return Join(lag, told_which, bias, search, told_whether, just_said=_JUST_SAID, neutral=_NEUTRAL)
 
 
 def _logistic(design: Matrix, labels: Matrix, *, penalty: Matrix) -> Matrix:

@@ -50,6 +50,7 @@ def of_questions(asked: Sequence[Asked], knowledge: ScratchKnowledge) -> Iterato
 
 
 def of_phrasings(knowledge: ScratchKnowledge, *, most: int) -> Iterator[Unread]:
+    """Phrasings with their own entry and its rivals."""
     for text, own, rivals in knowledge.index.with_rivals(most=most, rivals=MAX_LOOKS - 1):
         locale = detect(text, fallback="en")
         matches = tuple(knowledge.entry(key, locale=locale) for key in (own, *rivals))
@@ -60,9 +61,11 @@ def read(unread: Unread, *, engine: Engine, layer: int) -> Looked:
     """Look at each entry. Raises EngineError for an engine that tells no states."""
     base = engine.versions[0]
     requests = [look_request(unread.question, match, layer=layer, version=base) for match in unread.matches]
-    outputs = [engine.submit(request).output for request in requests]
-    if failed := next((output for output in outputs if not output.hidden), None):
-        raise EngineError(failed.error_code or "no_hidden_states", "This engine does not tell what its layers hold.")
+    outputs = [handle.output for handle in [engine.submit(request) for request in requests]]
+    if failed := next((output for output in outputs if output.error_code), None):
+        raise EngineError(failed.error_code, f"The model stopped answering ({failed.error_code}).")
+    if not all(output.hidden for output in outputs):
+        raise EngineError("no_hidden_states", f"This engine does not tell what layer {layer} holds.")
     keys = [match.key for match in unread.matches]
     return Looked(
         text=unread.question.text,
@@ -77,10 +80,4 @@ def read(unread: Unread, *, engine: Engine, layer: int) -> Looked:
 
 
 def _question(text: str, *, locale: str, history: tuple[Turn, ...] = ()) -> Question:
-    return Question(
-        text=text,
-        locale=locale,
-        company=runtime.company(),
-        history=history,
-        second_look=True,
-    )
+    return Question(text=text, locale=locale, company=runtime.company(), history=history, second_look=True)

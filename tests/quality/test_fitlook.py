@@ -45,8 +45,8 @@ def test_a_head_tells_what_it_was_taught_and_not_more() -> None:
     for one in made(90, seed=1):
         told = Told(tuple(head.likelihood(tuple(state.tolist())) for state in one.states), head.join)
         found = looked_confidences(told, scores=one.scores, confidence=one.confidence)
-        answered = max(found) >= 0.65
-        right[one.right is not None] += answered and int(np.argmax(found)) == one.right if one.right is not None else not answered
+        chosen = int(np.argmax(found)) if max(found) >= 0.65 else None
+        right[one.right is not None] += chosen == one.right
     assert right[True] > 45 and right[False] > 24, "of 60 and 30"
     noise = made(300, told=0.0)
     figures = figures_of(noise, fit_head(noise, layer=7)[1])
@@ -125,8 +125,26 @@ def test_the_command_fits_what_the_workers_will_read(files: list[str], settings:
 
 
 def test_what_cannot_be_fitted_is_told(files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(CommandError, match="does not tell what its layers hold"):
+    with pytest.raises(CommandError, match="does not tell what layer 2 holds"):
         fitted(*files, "--layer", "2")
     monkeypatch.setattr(fitlook, "MIN_QUESTIONS", 9)
-    with pytest.raises(CommandError, match="At least 9 questions"):
+    with pytest.raises(CommandError, match="unsure of . of the questions; 9 are needed"):
         fitted(*files, "--layer", "3")
+
+
+def test_a_damaged_head_is_passed_over_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("qwen2.5-coder-1.5b-instruct", "house-7b"):
+        look_head.path_of(name, folder=tmp_path).write_bytes(b"no head at all")
+    shipped = look_head.head_for("qwen2.5-coder-1.5b-instruct", folder=tmp_path)
+    assert shipped is not None, "the shipped one answers on"
+    assert look_head.head_for("house-7b", folder=tmp_path) is None
+    assert caplog.text.count("fit it again with manage.py fitlook") == 2
+    broken = replace(shipped, weights=np.full(1536, np.nan, dtype=np.float32))
+    look_head.save(broken, look_head.path_of("nan", folder=tmp_path))
+    assert look_head.head_for("nan", folder=tmp_path) is None
+    assert not list(tmp_path.glob(".*")), "no draft is left"
+
+
+def test_questions_that_nothing_answers_are_not_enough() -> None:
+    with pytest.raises(ValueError, match="Of no question that was asked"):
+        fit_head([*(replace(one, right=None) for one in made(20)), *(replace(one, for_join=False) for one in made(20))], layer=7)

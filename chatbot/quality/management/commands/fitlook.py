@@ -17,7 +17,8 @@ from chatbot.errors import ChatbotError
 from chatbot.knowledge.management.commands.importfaqs import read_file
 from chatbot.quality import looking
 from chatbot.quality.asked import read_asked
-from chatbot.quality.look_fitting import DEPTH, figures_of, fit_head
+from chatbot.quality.look_fitting import DEPTH, Looked, figures_of, fit_head
+from chatbot.quality.looking import Unread
 from chatbot.quality.management.commands.evaluateanswers import knowledge_of
 
 MIN_QUESTIONS = 60
@@ -40,20 +41,20 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, faqs: Path, questions: Path, **options: Any) -> None:
         try:
-            asked = read_asked(read_file(questions))
-            knowledge = knowledge_of(faqs)
-            engine = runtime.engine()
-            base = engine.versions[0]
+            asked, knowledge = read_asked(read_file(questions)), knowledge_of(faqs)
             layer = _layer() if options["layer"] is None else options["layer"]
             unread = [*looking.of_questions(asked, knowledge), *looking.of_phrasings(knowledge, most=options["phrasings"])]
-            if sum(one.for_join for one in unread) < MIN_QUESTIONS:
-                raise CommandError(f"At least {MIN_QUESTIONS} questions must be such that the search is not sure of them.")
-            looked = [looking.read(one, engine=engine, layer=layer) for one in tqdm(unread, desc="looking", disable=None)]
+            if (count := sum(one.for_join for one in unread)) < MIN_QUESTIONS:
+                told = f"The search is unsure of {count} of the questions; {MIN_QUESTIONS} are needed to fit anything."
+                raise CommandError(f"{told} Add harder ones.")
+            base, looked = _looked(unread, layer=layer)
             head, crossed = fit_head(looked, layer=layer)
+            out = options["out"] or look_head.path_of(base, folder=settings.LOOK_HEADS_DIR)
+            look_head.save(head, out)
+        except OSError as error:
+            raise CommandError(f"{error.filename}: {error.strerror}") from error
         except (ChatbotError, EngineError, ValueError) as error:
             raise CommandError(str(error)) from error
-        out = options["out"] or look_head.path_of(base, folder=settings.LOOK_HEADS_DIR)
-        look_head.save(head, out)
         figures = figures_of(looked, crossed) | {"layer": layer, "model": base, "out": str(out)}
         if options["json"]:
             self.stdout.write(json.dumps(figures))
@@ -63,7 +64,19 @@ class Command(BaseCommand):
         self.stdout.write("Restart the generation workers to let them read it.")
 
 
+def _looked(unread: list[Unread], *, layer: int) -> tuple[str, list[Looked]]:
+    """The base weights' name, and what they hold of each. Raises EngineError."""
+    engine = runtime.engine()
+    try:
+        bar = tqdm(unread, desc="looking", unit=" questions", disable=None)
+        return engine.versions[0], [looking.read(one, engine=engine, layer=layer) for one in bar]
+    finally:
+        engine.stop()
+
+
 def _layer() -> int:
-    """Raises EngineError."""
+    """Raises EngineError, OSError and ValueError."""
     config = json.loads((runtime.model_folder() / "config.json").read_text(encoding="utf-8"))
-    return int(config["num_hidden_layers"] * DEPTH)
+    if not isinstance(layers := config.get("num_hidden_layers"), int):
+        raise ValueError("This model's config.json does not say how many layers it has; name one with --layer.")
+    return int(layers * DEPTH)

@@ -187,7 +187,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20, help="times each list and search is asked for")
     parser.add_argument("--live", action="store_true", help="message to agent's screen instead")
     parser.add_argument("--chats", type=int, default=64, help="chats that stream meanwhile")
-    parser.add_argument("--samples", type=int, default=200, help="messages that are timed")
+    parser.add_argument("--samples", type=int, default=400, help="messages that are timed")
     options = parser.parse_args()
     if options.live:
         print(json.dumps({"benchmark": "desk_live", **live(chats=options.chats, samples=options.samples)}))

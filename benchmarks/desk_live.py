@@ -9,6 +9,8 @@ import asyncio
 import contextlib
 import http.cookiejar
 import json
+import random
+import statistics
 import time
 import urllib.parse
 import urllib.request
@@ -22,6 +24,9 @@ from tests.stack import SEVERAL_QUESTIONS, Stack
 
 WAIT_S = 60.0
 LOST_AFTER_S = 5.0
+READING_S = 3.0
+# The first chats of a new database teach the classifiers of mood and topic, once.
+WARM_UP_S = 20.0
 
 
 @dataclass
@@ -77,8 +82,10 @@ async def measure_live(stack: Stack, *, chats: int, samples: int) -> dict[str, A
     await asyncio.to_thread(browser.open, urllib.request.Request(take, body, {"Accept": "application/json"}), timeout=30)
     agent = Agent(stack, cookie)
     following = asyncio.create_task(agent.follow(writer.conversation_id))
-    busy = [asyncio.create_task(_stream(customer)) for customer in streaming]
-    await asyncio.sleep(3)
+    load = Load()
+    busy = [asyncio.create_task(load.stream(customer)) for customer in streaming]
+    await asyncio.sleep(WARM_UP_S)
+    load.asked, started = 0, time.monotonic()
     open_ms, row_ms, lost = [], [], 0
     for number in range(samples):
         if following.done():
@@ -86,24 +93,39 @@ async def measure_live(stack: Stack, *, chats: int, samples: int) -> dict[str, A
         text = f"sample {number} of the benchmark"
         sent = time.monotonic()
         await writer.ask(text)
+        load.seen.append(load.streaming)
         opened, listed = await _seen(agent, text)
         lost += opened is None or listed is None
         open_ms += [] if opened is None else [(opened - sent) * 1000]
         row_ms += [] if listed is None else [(listed - sent) * 1000]
         await asyncio.sleep(0.2)
+    asked_per_s = round(load.asked / (time.monotonic() - started), 1)
     for task in [following, *busy]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
     await asyncio.gather(*(customer.close() for customer in [writer, *streaming]))
-    return {"chats": chats, "samples": samples, "lost": lost, **_quantiles("open", open_ms), **_quantiles("list", row_ms)}
+    traffic = {"chats": chats, "streaming": round(statistics.fmean(load.seen), 1), "asked_per_s": asked_per_s}
+    return {**traffic, "samples": samples, "lost": lost, **_quantiles("open", open_ms), **_quantiles("list", row_ms)}
 
 
-async def _stream(customer: Customer) -> None:
-    while True:
-        client_id = await customer.ask(SEVERAL_QUESTIONS)
-        with contextlib.suppress(TimeoutError):
-            await customer.until_answered(client_id, timeout_s=60)
+@dataclass
+class Load:
+    """What the other chats do: how many answers are on their way, and how many questions were asked."""
+
+    streaming: int = 0
+    asked: int = 0
+    seen: list[int] = field(default_factory=list)
+
+    async def stream(self, customer: Customer) -> None:
+        """Ask, read and ask again; each in a moment of its own, as customers do who do not know of one another."""
+        while True:
+            await asyncio.sleep(random.uniform(0, READING_S))
+            self.asked, self.streaming = self.asked + 1, self.streaming + 1
+            client_id = await customer.ask(SEVERAL_QUESTIONS)
+            with contextlib.suppress(TimeoutError):
+                await customer.until_answered(client_id, timeout_s=60)
+            self.streaming -= 1
 
 
 async def _seen(agent: Agent, text: str) -> tuple[float | None, float | None]:

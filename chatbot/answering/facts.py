@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from chatbot.answering.fact_patterns import CITATION, LIST_NUMBER, NUMBER, PATTERNS, WEEKDAY_RANGE, Kind
 from chatbot.answering.fact_words import CURRENCIES, MONTHS, UNITS, WEEKDAYS
@@ -28,7 +28,7 @@ class Fact:
 
 def extract(text: str) -> list[Fact]:
     """Find the facts of a text. Citation marks and the numbers of a numbered list are none."""
-    return _taken_out(text)[0]
+    return list(_taken_out(text)[0])
 
 
 def without_facts(text: str) -> str:
@@ -36,7 +36,9 @@ def without_facts(text: str) -> str:
     return _taken_out(text)[1]
 
 
-def _taken_out(text: str) -> tuple[list[Fact], str]:
+# Each check of a sentence asks several times, and each answer's checker reads its passages three ways.
+@lru_cache(maxsize=512)
+def _taken_out(text: str) -> tuple[tuple[Fact, ...], str]:
     text = LIST_NUMBER.sub(" ", with_digits(CITATION.sub(" ", text)))
     found: list[Fact] = []
 
@@ -52,7 +54,7 @@ def _taken_out(text: str) -> tuple[list[Fact], str]:
 
     for kind, pattern in PATTERNS:
         text = pattern.sub(take(kind), text)
-    return found, text
+    return tuple(found), text
 
 
 class Sources:

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from chatbot.answering.giving_way import Busy
+from chatbot.answering.prompting import Turn
 from chatbot.assist import noting, tasks
 from chatbot.assist.models import ConversationNote
 from chatbot.conversations.models import Conversation, Customer
@@ -88,6 +89,34 @@ def test_the_models_lines_are_held_against_what_was_said(alice: Customer, engine
     note = _write(ConversationNote.objects.get(), engine)
     assert note.text == "- The customer asks where order LW48213 is.\n- It was promised for Friday."
     assert (note.model_version, note.to_write) == ("scripted", False)
+
+
+def test_what_the_customer_named_is_never_lost(alice: Customer, engine: ScriptedEngine) -> None:
+    _waiting(
+        alice, "c: My order LW48213 cost S$89. Where is it?", "b: Orders take 3 days, LW77777 took 5.", "c: I leave on 14 June!"
+    )
+    noting.take_notes()
+    note = ConversationNote.objects.get()
+    assert note.text.endswith("- Also named: LW48213, S$89")  # The rest stands in the lines, or is the bot's.
+    engine.enqueue(["- The customer asks where their order is.\n- It cost S$89.\n"])
+    assert _write(note, engine).text.endswith("- It cost S$89.\n- Also named: LW48213, 14 June")
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("The support answered that the cost is accurate.", True),
+        ("Support apologised and promised a refund.", True),
+        ("Support also informed the customer that adjustments cost nothing within 30 days of a service.", False),
+        ("The agent said that no appointment is needed.", False),
+        ("The customer wants to know whether the cost is accurate.", False),
+    ],
+)
+def test_an_answer_that_support_did_not_give_is_not_noted(line: str, wrong: bool) -> None:
+    asked = Turn("user", "Your mechanic told me it would cost S$25. Which is true?")
+    told = Turn("assistant", "Adjustments within 30 days of a service are free; you can come without an appointment.")
+    assert noting.misreports(line, [asked, told]) is wrong
+    assert not noting.misreports(line, [asked, Turn("assistant", "保养后三十天内免费调整，无需预约。")])
 
 
 @pytest.mark.parametrize("written", ["", "I cannot help with that.", "- They paid 90 EUR.\n- They want 80 EUR.", "Summary:\n"])

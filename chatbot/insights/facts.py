@@ -7,14 +7,14 @@ back a little finds transactions that were still open last time. Twice, or two a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db import connection
 
+from chatbot.alone import Duty, alone
 from chatbot.insights.definitions import BAD_SCORE, GOOD_SCORE, QUIET_AFTER, REOPENED_WITHIN
 from chatbot.insights.models import ConversationFact, FactsState
 from chatbot.telemetry import log_event
@@ -22,7 +22,6 @@ from chatbot.telemetry import log_event
 BATCH = 2_000
 # No transaction that changes a conversation lasts so long.
 LOOK_BACK = timedelta(minutes=5)
-_LOCK = 0x1A51_6475
 
 _CHANGED = """
     SELECT id FROM conversations_conversation WHERE updated_at >= %(since)s
@@ -139,10 +138,10 @@ _UPSERT = (
 def refresh(*, now: datetime | None = None, everything: bool = False) -> int:
     """Count what changed since the last time; returns how many conversations that were. Nothing, when another does it now."""
     started = time.monotonic()
-    with _alone() as (mine, database_now):
+    with alone(Duty.COUNTING_FACTS) as mine:
         if not mine:
             return 0
-        now = now or database_now
+        now = now or _database_now()
         ids = _changed(now, everything=everything)
         for start in range(0, len(ids), BATCH):
             _count(ids[start : start + BATCH], now=now)
@@ -173,15 +172,7 @@ def _count(ids: Sequence[UUID], *, now: datetime) -> None:
         cursor.execute(_UPSERT, parameters)
 
 
-@contextmanager
-def _alone() -> Iterator[tuple[bool, datetime]]:
-    """Whether no other process counts at the same time, and the time by the database's clock."""
+def _database_now() -> datetime:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s), now()", [_LOCK])
-        mine, now = cursor.fetchone()
-    try:
-        yield mine, now
-    finally:
-        if mine:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+        cursor.execute("SELECT now()")
+        return cast(datetime, cursor.fetchone()[0])

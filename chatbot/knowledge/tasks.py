@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from chatbot import runtime
+from chatbot.alone import Duty, alone
 from chatbot.knowledge import access, indexing, learned
 from chatbot.knowledge.embedding import default_embedder
 from chatbot.knowledge.models import KnowledgeIndex
@@ -12,9 +12,6 @@ from chatbot.tasks import send
 
 # Several changes in a row are calibrated once; meanwhile the calibration of before serves.
 CALIBRATE_AFTER_S = 5
-_CALIBRATING_KEY = "knowledge:calibrating"
-# Longer than any calibration; a worker that was killed at it holds up the next one for so long.
-_CALIBRATING_S = 600
 
 
 @shared_task(name="knowledge.refresh_index", ignore_result=True)
@@ -26,13 +23,11 @@ def refresh_index() -> None:
 @shared_task(name="knowledge.calibrate_index", ignore_result=True)
 def calibrate_index() -> None:
     """Fit the confidence to what is published now. One at a time in all workers: a large base takes half a minute."""
-    if not runtime.valkey().set(_CALIBRATING_KEY, 1, nx=True, ex=_CALIBRATING_S):
-        return  # Whoever is at it looks again afterwards.
     embedder = indexing.serving_embedder(KnowledgeIndex.objects.first())
-    try:
+    with alone(Duty.CALIBRATING) as mine:
+        if not mine:
+            return  # Whoever is at it looks again afterwards.
         indexing.calibrate_index(embedder=embedder)
-    finally:
-        runtime.valkey().delete(_CALIBRATING_KEY)
     if not indexing.is_calibrated(embedder=embedder):
         send(calibrate_index, queue="general", countdown=CALIBRATE_AFTER_S)
 

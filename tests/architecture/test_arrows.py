@@ -13,7 +13,8 @@ from tests.architecture.source import functions, imports, modules, own_imports, 
 # A room may import rooms of its own floor and of the floors before it.
 FLOORS = [
     {"chatbot.engine", "chatbot.protocol", "chatbot.errors", "chatbot.company", "chatbot.characters", "chatbot.rendering"},
-    {"chatbot.runtime", "chatbot.staffing", "chatbot.releases", "chatbot.training", "chatbot.telemetry", "chatbot.tasks"},
+    {"chatbot.runtime", "chatbot.staffing", "chatbot.releases", "chatbot.training"}
+    | {"chatbot.telemetry", "chatbot.tasks", "chatbot.alone"},
     {"chatbot.knowledge", "chatbot.documents", "chatbot.answering", "chatbot.conversations", "chatbot.learning"},
     {"chatbot.insights", "chatbot.assist", "chatbot.quality"},
     {"support_portal"},

@@ -3,8 +3,9 @@
 import json
 
 import pytest
+from django.db import connection
 
-from chatbot import runtime
+from chatbot.alone import Duty, alone
 from chatbot.knowledge import indexing, tasks
 from chatbot.knowledge.importing import import_faqs
 from chatbot.knowledge.models import KnowledgeIndex
@@ -38,14 +39,20 @@ def test_one_calibration_at_a_time_and_again_where_knowledge_went_on(
 ) -> None:
     tasks.refresh_index()
     enqueued.clear()
-    runtime.valkey().set("knowledge:calibrating", 1)
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [int(Duty.CALIBRATING)])
     tasks.calibrate_index()
     assert not KnowledgeIndex.objects.get().fingerprint and enqueued == []
-    runtime.valkey().delete("knowledge:calibrating")
+    other.connection.close()  # As when a worker is killed at it.
+    other.close()
+    with connection.cursor() as cursor:  # Waits until the server has noticed.
+        cursor.execute("SELECT pg_advisory_lock(%s), pg_advisory_unlock(%s)", [int(Duty.CALIBRATING), int(Duty.CALIBRATING)])
     monkeypatch.setattr(indexing, "is_calibrated", lambda *, embedder: False)
     tasks.calibrate_index()
     assert KnowledgeIndex.objects.get().fingerprint and enqueued == ["knowledge.calibrate_index"]
-    assert not runtime.valkey().exists("knowledge:calibrating")
+    with alone(Duty.CALIBRATING) as mine:
+        assert mine
 
 
 def test_another_embedder_is_changed_to_in_a_task_of_its_own(

@@ -106,4 +106,5 @@ def save(head: LookHead, path: Path) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     tensors = {"weights": head.weights.astype(np.float32), "bias": np.array([head.bias], dtype=np.float32)}
     save_file(tensors, draft, metadata={"layer": str(head.layer), "join": json.dumps(asdict(head.join))})
+    draft.chmod(0o644)  # safetensors writes for the owner alone, and the workers may be another user.
     os.replace(draft, path)

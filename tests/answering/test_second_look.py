@@ -188,6 +188,7 @@ class Thinker(FakeEngine):
 def test_what_the_model_thinks_counts_more_than_what_it_says(run: Run, tmp_path: Path) -> None:
     head = LookHead(2, np.array([0.0, 1.0], dtype=np.float32), 0.0, BY_WORD)
     save(head, path_of("thinker", folder=tmp_path))
+    assert path_of("thinker", folder=tmp_path).stat().st_mode & 0o044 == 0o044, "the workers may be another user"
     engine = Thinker()
     found = looked(run, engine, DELIVERY, RETURNS, look_heads=tmp_path)
     assert (found.decision, found.text) == ("direct", RETURNS.answer)

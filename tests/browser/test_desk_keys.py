@@ -81,6 +81,7 @@ def test_every_task_by_keyboard(desk: Desk, open_chat: Callable[..., Chat]) -> N
     # Lists.
     key("8")
     expect(page).to_have_url(re.compile("queue=all"))
+    page.wait_for_load_state()  # the address stands before the keys work
     key("j")
     key("x")
     expect(page.get_by_role("toolbar", name="For the selected conversations")).to_contain_text("1 selected")

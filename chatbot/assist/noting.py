@@ -3,7 +3,7 @@
 A note stands at once, in the customer's own words (summary.py); the model puts longer ones into better words when no customer
 needs it. Each of its lines is held against what was said: a number, date or name that nobody wrote does not get into a note,
 nor does an answer that Support did not give. An order number, date or amount that the customer wrote and the note has left out
-stands at its end.
+stands at its head.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def sum_up(turns: Sequence[Turn], *, engine: Engine, cancelled: Callable[[], boo
     lines = [line for line in checked_lines(output.text, said=[turn.text for turn in told]) if not misreports(line, told)]
     written = sum(bool(_LETTER.search(line)) for line in output.text.splitlines())
     customer = [turn.text for turn in told if turn.role == "user"]
-    note = [*lines, *named_besides(lines, said=customer)] if len(lines) >= 2 else []
+    note = [*named_besides(lines, said=customer), *lines] if len(lines) >= 2 else []
     return Summed("\n".join(f"- {line}" for line in note), output.model_version, withheld=written - len(lines))
 
 
@@ -137,7 +137,7 @@ def in_own_words(conversation: Conversation) -> str:
     told = summarise(messages)
     lines = [f"{point.question} ({point.outcome})" for point in told.points if point.question]
     customer = [message.text for message in messages if message.role == "customer"]
-    return "\n".join(f"- {line}" for line in (*lines, *named_besides(lines, said=customer))) or "- (no words)"
+    return "\n".join(f"- {line}" for line in (*named_besides(lines, said=customer), *lines)) or "- (no words)"
 
 
 def named_besides(lines: Sequence[str], *, said: Sequence[str]) -> list[str]:
@@ -146,7 +146,7 @@ def named_besides(lines: Sequence[str], *, said: Sequence[str]) -> list[str]:
     found = [fact for text in said for fact in sorted(extract(text), key=lambda fact: text.find(fact.text))]
     named = [fact for fact in found if fact.kind in _NAMED_KINDS and not told.supports(fact)]
     words = list(dict.fromkeys(fact.text.strip(" .,;:。，、") for fact in named))
-    return [f"Also named: {', '.join(words[-_MAX_NAMED:])}"] if words else []
+    return [f"Named: {', '.join(words[-_MAX_NAMED:])}"] if words else []
 
 
 def checked_lines(text: str, *, said: list[str]) -> list[str]:

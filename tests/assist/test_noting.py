@@ -97,9 +97,9 @@ def test_what_the_customer_named_is_never_lost(alice: Customer, engine: Scripted
     )
     noting.take_notes()
     note = ConversationNote.objects.get()
-    assert note.text.endswith("- Also named: LW48213, S$89")  # The rest stands in the lines, or is the bot's.
+    assert note.text.startswith("- Named: LW48213, S$89\n")  # The rest stands in the lines, or is the bot's.
     engine.enqueue(["- The customer asks where their order is.\n- It cost S$89.\n"])
-    assert _write(note, engine).text.endswith("- It cost S$89.\n- Also named: LW48213, 14 June")
+    assert _write(note, engine).text.startswith("- Named: LW48213, 14 June\n- The customer")
 
 
 @pytest.mark.parametrize(

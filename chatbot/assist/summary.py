@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from chatbot.answering.understanding import asks_for_person
 from chatbot.protocol import Citation, MessageView
 
 QUESTION_CHARS = 140
@@ -26,6 +27,7 @@ class Outcome(StrEnum):
     REFUSED_BY_CUSTOMER = "answered, but rated not helpful"
     ASKED_BACK = "asked which of several was meant"
     UNKNOWN = "nothing known; a person was offered"
+    ASKED_FOR_PERSON = "asked for a person"
     FAILED = "no answer: something failed"
     STOPPED = "stopped by the customer"
     PENDING = "being answered"
@@ -62,7 +64,7 @@ def summarise(messages: Iterable[MessageView]) -> Summary:
     points: list[Point] = []
     settled_later = False
     for question, reply in reversed(pairs):
-        outcome = _outcome(reply)
+        outcome = _outcome(question.text, reply)
         is_open = outcome not in _CLOSED and not (outcome is Outcome.ASKED_BACK and settled_later)
         sources = tuple(reply.citations) if reply else ()
         points.append(Point(question.seq, first_words(question.text), outcome, sources, is_open))
@@ -92,7 +94,7 @@ def _questions_with_replies(messages: Iterable[MessageView]) -> Sequence[tuple[M
     return pairs
 
 
-def _outcome(reply: MessageView | None) -> Outcome:
+def _outcome(question: str, reply: MessageView | None) -> Outcome:
     if reply is None or reply.status == "pending":
         return Outcome.PENDING
     if reply.status == "failed":
@@ -102,7 +104,7 @@ def _outcome(reply: MessageView | None) -> Outcome:
     if reply.decision == "clarify":
         return Outcome.ASKED_BACK
     if reply.decision == "handoff":
-        return Outcome.UNKNOWN
+        return Outcome.ASKED_FOR_PERSON if asks_for_person(question) else Outcome.UNKNOWN
     if reply.rating < 0:
         return Outcome.REFUSED_BY_CUSTOMER
     return Outcome.ANSWERED if reply.decision in _WHOLE_ANSWERS else Outcome.REPLIED

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from chatbot.answering.language import direction
 from chatbot.assist import correcting
+from chatbot.conversations.texts import preview_of
 from chatbot.errors import ChatbotError, InvalidInput, NotFound
 from chatbot.learning import reviews, worth_a_look
 from chatbot.learning.agreement import agreement
@@ -217,7 +218,7 @@ def _row(found: ReviewItem, *, person: User) -> dict[str, Any]:
     return {
         "item": found,
         "question": question.text[:SNIPPET_CHARS] if question else "",
-        "answer": generation.text[:SNIPPET_CHARS],
+        "answer": preview_of(generation.text),
         "reasons": _labels(found.reasons),
         "own": own,
         "badge": BADGES.get(own.verdict, "") if own else "",

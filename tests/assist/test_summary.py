@@ -21,11 +21,14 @@ def test_each_question_stands_with_what_answered_it() -> None:
             _message(2, "assistant", "Within 30 days.", decision="direct", citations=[_RETURNS]),
             _message(3, "customer", "who won the football"),
             _message(4, "assistant", "I do not know.", decision="handoff"),
+            _message(5, "customer", "The gears slip again. I want to talk to a human."),
+            _message(6, "assistant", "Of course.", decision="handoff"),
         ]
     )
     assert [(p.seq, p.question, p.outcome, p.is_open) for p in summary.points] == [
         (1, "Can I send my bike back?", Outcome.ANSWERED, False),
         (3, "who won the football", Outcome.UNKNOWN, True),
+        (5, "The gears slip again.", Outcome.ASKED_FOR_PERSON, True),
     ]
     assert summary.points[0].sources == (_RETURNS,)
 

@@ -174,3 +174,9 @@ def test_the_list_costs_the_same_for_one_and_for_forty(
         _item(alice, f"question {number}")
     with django_assert_max_num_queries(12):
         assert lead.get("/review/").content.decode().count("review-row") == 40
+
+
+def test_the_list_shows_answers_without_their_marks(lead: Client, item: ReviewItem) -> None:
+    type(item.generation).objects.filter(pk=item.generation_id).update(text="Within **3 days** [1].")
+    page = lead.get("/review/").content.decode()
+    assert "Within 3 days" in page and "**" not in page and "[1]" not in page

@@ -70,10 +70,9 @@ def try_summaries(engine: Engine, *, items: Iterable[dict[str, Any]]) -> list[Tr
     def one(item: dict[str, Any]) -> Tried:
         turns = tuple(Turn(role="user" if who == "c" else "assistant", text=text) for who, text in item["turns"])
         summed = noting.sum_up(turns, engine=engine, cancelled=_never)
-        lines = summed.text.count("\n") + 1
         figures = {
             "facts kept": sum(word.lower() in summed.text.lower() for word in item["keep"]) / len(item["keep"]),
-            "lines withheld": summed.withheld / (summed.withheld + lines),
+            "lines withheld": summed.withheld / max(1, summed.written),
             "length": len(summed.text) / sum(len(turn.text) for turn in turns),
         }
         return Tried(turns[0].text, bool(summed.text), figures, summed.text, 0.0)

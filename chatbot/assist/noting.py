@@ -64,11 +64,12 @@ _LETTER = re.compile(r"[^\W\d_]")
 
 @dataclass(frozen=True)
 class Summed:
-    """What the model's words came to; no text where fewer than two lines hold. withheld: lines that did not."""
+    """What the model's words came to; no text where fewer than two lines hold. withheld: lines that did not, of those written."""
 
     text: str
     model_version: str
     withheld: int
+    written: int
 
 
 def take_notes() -> int:
@@ -128,7 +129,7 @@ def sum_up(turns: Sequence[Turn], *, engine: Engine, cancelled: Callable[[], boo
     written = sum(bool(_LETTER.search(line)) for line in output.text.splitlines())
     customer = [turn.text for turn in told if turn.role == "user"]
     note = [*named_besides(lines, said=customer), *lines] if len(lines) >= 2 else []
-    return Summed("\n".join(f"- {line}" for line in note), output.model_version, withheld=written - len(lines))
+    return Summed("\n".join(f"- {line}" for line in note), output.model_version, written - len(lines), written)
 
 
 def in_own_words(conversation: Conversation) -> str:
